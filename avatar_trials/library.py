@@ -1,0 +1,75 @@
+"""Finds model cards, trial designs and embedded panels: by path, else by name in the wheel or in the checkout."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from avatar_trials.problems import InputError, Problem
+
+Kind = Literal["models", "trial_designs", "panels"]
+
+_PACKAGE: Final = Path(__file__).resolve().parent
+_SUFFIX: Final[dict[str, str]] = {"models": ".toml", "trial_designs": ".toml", "panels": ".csv"}
+_CALLED: Final[dict[str, str]] = {"models": "model card", "trial_designs": "trial design", "panels": "panel"}
+_TRUTH_MARK: Final = "truth"
+
+
+def find_card(kind: Kind, name_or_path: str | Path, *, beside: Path | None = None) -> Path:
+    """The file of a model card, a trial design or a panel.
+
+    What holds a folder separator or ends in the kind's suffix is a path, and only a path: a mistyped path never
+    falls back to a library card of the same name. A relative path is looked for in the working folder, then in
+    `beside` (the folder of the file that names it). Anything else is a name, looked up in the wheel's library and
+    then, in a checkout, in the folder next to the package.
+
+    Raises InputError, listing the known names, when there is no such file.
+    """
+    text = str(name_or_path)
+    if _is_path(kind, text):
+        candidates = [Path(text)] if beside is None else [Path(text), beside / text]
+    else:
+        candidates = (
+            [folder / f"{text}{_SUFFIX[kind]}" for folder in _folders(kind)] if text in known(kind) else []
+        )
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.resolve()
+    raise InputError(_missing(kind, text))
+
+
+def known(kind: Kind) -> list[str]:
+    """The names that `find_card` knows for a kind, sorted. A panel's truth file is no panel."""
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind is one of {', '.join(get_args(Kind))}; got {kind!r}")
+    names = {
+        file.stem for folder in _folders(kind) for file in folder.glob(f"*{_SUFFIX[kind]}") if file.is_file()
+    }
+    if kind == "panels":
+        names = {name for name in names if not name.endswith(_TRUTH_MARK)}
+    return sorted(names)
+
+
+def _is_path(kind: Kind, text: str) -> bool:
+    return "/" in text or "\\" in text or text.endswith(_SUFFIX[kind])
+
+
+def _folders(kind: Kind) -> list[Path]:
+    if kind == "panels":
+        folders = [_PACKAGE / kind]
+    else:
+        folders = [_PACKAGE / "_library" / kind]
+        # Beside an installed package lie other people's packages, and one of them may be called "models".
+        if (_PACKAGE.parent / "pyproject.toml").is_file():
+            folders.append(_PACKAGE.parent / kind)
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _missing(kind: Kind, text: str) -> Problem:
+    names = known(kind)
+    near = get_close_matches(Path(text).stem, names, n=1)
+    guess = f"Did you mean {near[0]}? " if near else ""
+    place = "no such file" if _is_path(kind, text) else f"no {_CALLED[kind]} of this name"
+    listed = f"Known names: {', '.join(names)}" if names else "None is installed: give the path of a file"
+    return Problem("F10", "error", f"{_CALLED[kind]} {text!r}: {place}", f"{guess}{listed}", file=text)

@@ -1,0 +1,284 @@
+"""Files that arrive whole or not at all, carry a stamp of how they were made, and are refused when a bit changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import stat
+import tempfile
+from collections.abc import Callable, Hashable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import numpy as np
+import xarray as xr
+
+FILE_FORMAT: Final = 1
+DISTRIBUTION: Final = "avatar-trials"
+RECORDED_LIBRARIES: Final = (
+    "arviz",
+    "h5netcdf",
+    "h5py",
+    "nutpie",
+    "numpy",
+    "pandas",
+    "pymc",
+    "pytensor",
+    "scipy",
+    "xarray",
+)
+
+Kind = Literal["posterior", "trial"]
+
+_KIND_OF: Final[dict[type, str]] = {xr.DataTree: "posterior", xr.Dataset: "trial"}
+_FILTERS: Final = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class StampError(RuntimeError):
+    """A posterior or trial file that must not be used as it is. The command line exits with `exit_code`."""
+
+    exit_code = 4
+
+
+def write_atomic(path: Path | str, writer: Callable[[Path], object]) -> None:
+    """Have `writer` write a temporary file beside `path`, then put it in place in one step.
+
+    A reader, a crash or a full disk sees the old file or the new one, never a part. The temporary file has the
+    target's suffix, is synced before the rename, and is removed when `writer` raises. Missing parent folders are
+    made; a symbolic link keeps pointing where it pointed. Raises OSError where the target is not a regular file.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise OSError(f"{path} is not a regular file and is left as it is")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        dir=target.parent, prefix=f".{target.stem[:100]}.", suffix=f".tmp{target.suffix}"
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        writer(temporary)
+        os.chmod(temporary, _mode_for(target))
+        _sync(temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(target.parent)
+
+
+def make_stamp(**facts: Any) -> dict[str, Any]:
+    """How a file came to be: versions, machine, and `facts` (card_sha256, data_sha256, seed, gates ...).
+
+    Holds no time of day and no path, so that the same work gives the same file.
+    """
+    simd = cast(dict[str, Any], np.show_config(mode="dicts") or {}).get("SIMD Extensions", {})
+    return {
+        "avatar_trials": _version(DISTRIBUTION),
+        "libraries": {name: _version(name) for name in RECORDED_LIBRARIES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu_features": sorted(simd.get("found", [])),
+        **facts,
+    }
+
+
+def read_stamp(obj: xr.Dataset | xr.DataTree) -> dict[str, Any]:
+    """The stamp that a file read with `read_netcdf` carries; empty for a file without one."""
+    return cast(dict[str, Any], json.loads(obj.attrs.get("stamp", "{}")))
+
+
+def write_netcdf(obj: xr.Dataset | xr.DataTree, path: Path | str, stamp: Mapping[str, Any]) -> None:
+    """Write a trial (Dataset) or a posterior (DataTree) as NetCDF, with `path.sha256` beside it.
+
+    Numeric variables carry a fletcher32 checksum and are compressed; the manifest covers every byte, text included.
+    Equal content and stamp give equal bytes. Nothing of `obj` is changed; its own encodings are not used. A kill at
+    any moment leaves a file that its manifest accepts. Attributes that are lists come back as arrays, truth values as
+    0 or 1, tables as JSON text.
+
+    Raises TypeError for dates and time spans (give days as numbers with `attrs["units"]`) and for mixed variables.
+    """
+    target = Path(os.path.realpath(path))
+    tree = obj if isinstance(obj, xr.DataTree) else xr.DataTree(obj)
+    plain = xr.DataTree.from_dict(
+        {node.path: _plain(node.to_dataset(inherit=False)) for node in tree.subtree}
+    )
+    signed = {"file_format": FILE_FORMAT, "kind": _KIND_OF[type(obj)], **stamp}
+    plain.attrs["stamp"] = json.dumps(signed, sort_keys=True, allow_nan=False, default=_plain_number)
+    encoding = {node.path: _encoding(node.to_dataset(inherit=False)) for node in plain.subtree}
+    manifest = manifest_path(target)
+    before = manifest.read_text("utf-8") if manifest.is_file() and target.is_file() else ""
+
+    def writer(temporary: Path) -> None:
+        plain.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        # Until the rename both the old and the new content are vouched for: no moment has a file that is refused.
+        write_atomic(manifest, lambda file: file.write_text(f"{_line(temporary, target)}{before}", "utf-8"))
+
+    try:
+        write_atomic(target, writer)
+    except BaseException:
+        if before:
+            write_atomic(manifest, lambda file: file.write_text(before, "utf-8"))
+        else:
+            manifest.unlink(missing_ok=True)
+        raise
+    write_atomic(manifest, lambda file: file.write_text(_line(target, target), "utf-8"))
+
+
+def read_netcdf(path: Path | str, *, kind: Kind, allow_unstamped: bool = False) -> xr.Dataset | xr.DataTree:
+    """Read a whole posterior (DataTree) or trial (Dataset) into memory and close the file.
+
+    Raises StampError when the file is missing, changed since it was written, cut short, of another kind or of a later
+    format. A file without a manifest or a stamp is refused unless `allow_unstamped`.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise StampError(f"{path}: there is no such file. Give the {kind} file that an earlier step wrote.")
+    _verify(source, kind, allow_unstamped)
+    try:
+        # Older xarray turns numbers whose unit is "days" into time spans unless told not to.
+        opened = xr.open_datatree(source, engine="h5netcdf", decode_times=False, decode_timedelta=False)
+        with opened:
+            tree = opened.load()
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        size = source.stat().st_size
+        raise StampError(
+            f"{path}: not a readable {kind} file ({size:,} bytes; cut short, or no NetCDF). Write it again."
+        ) from error
+    _check_stamp(tree, path, kind, allow_unstamped)
+    return tree if kind == "posterior" else tree.to_dataset()
+
+
+def manifest_path(path: Path | str) -> Path:
+    """Where the sha256 manifest of a file lies; `sha256sum -c` reads it."""
+    return Path(f"{os.path.realpath(path)}.sha256")
+
+
+def sha256_of(path: Path | str) -> str:
+    """Hex sha256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verify(source: Path, kind: Kind, allow_unstamped: bool) -> None:
+    manifest = manifest_path(source)
+    if not manifest.is_file():
+        if allow_unstamped:
+            return
+        raise StampError(
+            f"{source}: its checksum file {manifest.name} is missing, so nobody can tell whether the {kind} is intact. "
+            "Copy both files together, or allow unstamped files."
+        )
+    recorded = {
+        line.split(maxsplit=1)[0]
+        for line in manifest.read_text("utf-8", "replace").splitlines()
+        if line.strip()
+    }
+    if sha256_of(source) not in recorded:
+        raise StampError(
+            f"{source}: the file is not the one that was written (its checksum differs from {manifest.name}): "
+            f"damaged, cut short or edited. Take it from a backup, or make the {kind} again."
+        )
+
+
+def _check_stamp(tree: xr.DataTree, path: Path | str, kind: Kind, allow_unstamped: bool) -> None:
+    try:
+        stamp = read_stamp(tree)
+    except ValueError as error:
+        raise StampError(f"{path}: its stamp cannot be read. Make the {kind} again.") from error
+    if not stamp:
+        if allow_unstamped:
+            return
+        raise StampError(
+            f"{path}: carries no stamp, so it was not written by this program. Allow unstamped files to use it."
+        )
+    if stamp.get("kind") != kind:
+        raise StampError(f"{path}: this is a {stamp.get('kind')} file, and a {kind} file is wanted here.")
+    if not 1 <= int(stamp.get("file_format", 0)) <= FILE_FORMAT:
+        raise StampError(
+            f"{path}: written in file format {stamp.get('file_format')} by version {stamp.get('avatar_trials')}; "
+            f"this version reads formats up to {FILE_FORMAT}. Update the program."
+        )
+
+
+def _plain(dataset: xr.Dataset) -> xr.Dataset:
+    """Without inherited encodings, text variables as plain Python text, attributes as NetCDF can hold them."""
+    coords: dict[Hashable, xr.Variable] = {}
+    data: dict[Hashable, xr.Variable] = {}
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind in "mM":
+            raise TypeError(f"{name} holds dates or time spans; give days as numbers")
+        values = variable.values
+        if _is_text(variable):
+            values = np.asarray(values, dtype=object)
+            if not all(isinstance(value, str) for value in values.flat):
+                raise TypeError(f"{name} holds a mixture: a variable is numbers, or text throughout")
+        group = coords if name in dataset.coords else data
+        group[name] = xr.Variable(variable.dims, values, _plain_attrs(variable.attrs))
+    return xr.Dataset(data, coords, _plain_attrs(dataset.attrs))
+
+
+def _plain_attrs(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """NetCDF knows neither truth values (written 0 or 1) nor nothing nor tables (written as JSON text)."""
+    plain = {}
+    for name, value in attrs.items():
+        if isinstance(value, bool | np.bool_):
+            value = int(value)
+        elif value is None or isinstance(value, Mapping):
+            value = json.dumps(value, sort_keys=True, default=_plain_number)
+        plain[name] = value
+    return plain
+
+
+def _is_text(variable: xr.Variable) -> bool:
+    return not isinstance(variable.dtype, np.dtype) or variable.dtype.kind in "OUST"
+
+
+def _encoding(dataset: xr.Dataset) -> dict[Hashable, dict[str, Any]]:
+    return {
+        name: ({**_FILTERS} if variable.ndim and variable.size else {}) | {"_FillValue": None}
+        for name, variable in dataset.variables.items()
+        if not _is_text(variable)
+    }
+
+
+def _plain_number(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a stamp holds text, numbers, lists and tables; got {type(value).__name__}")
+
+
+def _line(content: Path, target: Path) -> str:
+    return f"{sha256_of(content)}  {target.name}\n"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _mode_for(target: Path) -> int:
+    """The old file's permissions, or those a newly made file would get: mkstemp itself keeps others out."""
+    if target.exists():
+        return stat.S_IMODE(target.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
