@@ -1,0 +1,5 @@
+"""Intake: from a spreadsheet of tumour volumes to a GrowthTable, with every problem told at once."""
+
+from avatar_trials.intake.growth_table import GrowthTable, check_volumes, read_volumes, write_tidy
+
+__all__ = ["GrowthTable", "check_volumes", "read_volumes", "write_tidy"]
