@@ -1,0 +1,1 @@
+"""Pure mathematics of a treated tumour, written once over an array namespace: NumPy or pytensor.tensor."""

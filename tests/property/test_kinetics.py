@@ -1,0 +1,235 @@
+"""What must hold of the kinetics whatever the numbers."""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avatar_trials.kinetics import caliper, clones, combination, wander
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+
+rate = st.floats(-0.5, 0.5)
+kill = st.floats(0.0, 1.0)
+positive_kill = st.floats(1e-4, 1.0)
+growth = st.floats(0.0, 0.3)
+logit = st.floats(-20.0, 20.0)
+days = st.floats(0.0, 300.0)
+exponent = st.floats(0.1, 20.0)
+sizes = st.lists(st.floats(-50.0, 50.0), min_size=1, max_size=5)
+assert_close = partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12)
+examples = settings(max_examples=500)
+
+
+@st.composite
+def tumours(draw: st.DrawFn) -> tuple[Vector, Vector]:
+    log_clones = np.array(draw(sizes))
+    rates = np.array(draw(st.lists(rate, min_size=log_clones.size, max_size=log_clones.size)))
+    return log_clones, rates
+
+
+@examples
+@given(growth, kill, kill, logit, growth, days)
+def test_more_kill_never_gives_more_tumour(
+    r: float, k: float, more: float, lq: float, resistant: float, t: float
+) -> None:
+    less_treated = clones.log_growth(t, r, k, lq, resistant)
+    assert clones.log_growth(t, r, k + more, lq, resistant) <= less_treated + 1e-12
+    assert clones.log_growth(t, r, k, lq, resistant + more) >= less_treated - 1e-12
+
+
+@examples
+@given(growth, logit, days)
+def test_zero_dose_is_untreated(r: float, lq: float, t: float) -> None:
+    no_drug = combination.combined_kill(np.array([-np.inf, -np.inf]), 0.7)
+    assert no_drug == 0.0
+    assert_close(clones.log_growth(t, r, no_drug, lq, r), r * t)
+
+
+@examples
+@given(positive_kill, exponent)
+def test_a_drug_at_zero_dose_leaves_the_other_alone(k: float, p: float) -> None:
+    np.testing.assert_allclose(combination.combined_kill(np.array([np.log(k), -np.inf]), p), k, rtol=1e-12)
+
+
+@examples
+@given(tumours(), days, days)
+def test_a_split_segment_changes_nothing(tumour: tuple[Vector, Vector], first: float, second: float) -> None:
+    log_clones, rates = tumour
+    split = clones.advance(clones.advance(log_clones, rates, first), rates, second)
+    np.testing.assert_allclose(
+        split, clones.advance(log_clones, rates, first + second), rtol=1e-12, atol=1e-11
+    )
+
+
+@examples
+@given(tumours())
+def test_a_segment_without_length_does_nothing(tumour: tuple[Vector, Vector]) -> None:
+    log_clones, rates = tumour
+    assert (clones.advance(log_clones, rates, 0.0) == log_clones).all()
+
+
+@examples
+@given(growth, kill, logit, growth)
+def test_no_time_no_growth(r: float, k: float, lq: float, resistant: float) -> None:
+    assert clones.log_growth(0.0, r, k, lq, resistant) == 0.0
+
+
+@examples
+@given(tumours(), st.floats(0.001, 0.999), days)
+def test_a_clone_split_in_two_is_one_clone(tumour: tuple[Vector, Vector], share: float, t: float) -> None:
+    log_clones, rates = tumour
+    pieces = np.append(log_clones, log_clones[0] + np.log1p(-share))
+    pieces[0] += np.log(share)
+    whole = clones.log_total(clones.advance(log_clones, rates, t))
+    split = clones.log_total(clones.advance(pieces, np.append(rates, rates[0]), t))
+    assert_close(split, whole)
+
+
+@examples
+@given(tumours(), st.randoms(use_true_random=False), days)
+def test_the_order_of_clones_is_nothing(tumour: tuple[Vector, Vector], random: Random, t: float) -> None:
+    log_clones, rates = tumour
+    order = list(range(log_clones.size))
+    random.shuffle(order)
+    straight = clones.log_total(clones.advance(log_clones, rates, t))
+    assert_close(clones.log_total(clones.advance(log_clones[order], rates[order], t)), straight)
+
+
+@examples
+@given(tumours(), st.floats(-7.0, 7.0), days)
+def test_units_of_volume_and_time_do_not_matter(
+    tumour: tuple[Vector, Vector], log_unit: float, t: float
+) -> None:
+    log_clones, rates = tumour
+    total = clones.log_total(clones.advance(log_clones, rates, t))
+    rescaled = clones.log_total(clones.advance(log_clones + log_unit, rates, t))
+    np.testing.assert_allclose(rescaled, total + log_unit, rtol=1e-12, atol=1e-11)
+    weeks = clones.log_total(clones.advance(log_clones, rates * 7, t / 7))
+    np.testing.assert_allclose(weeks, total, rtol=1e-12, atol=1e-11)
+
+
+@examples
+@given(tumours(), days)
+def test_avatars_do_not_see_one_another(tumour: tuple[Vector, Vector], t: float) -> None:
+    log_clones, rates = tumour
+    panel = np.stack([log_clones, log_clones[::-1] + 1.0, np.zeros(log_clones.size)])
+    panel_rates = np.stack([rates, rates * 0.5, rates - 0.1])
+    together = clones.log_total(clones.advance(panel, panel_rates, np.array([t, t / 2, 0.0])))
+    alone = [
+        clones.log_total(clones.advance(row, rates_of_row, time))
+        for row, rates_of_row, time in zip(panel, panel_rates, (t, t / 2, 0.0), strict=True)
+    ]
+    np.testing.assert_array_equal(together, alone)
+
+
+@examples
+@given(tumours())
+def test_a_tumour_is_at_least_its_largest_clone(tumour: tuple[Vector, Vector]) -> None:
+    log_clones, _ = tumour
+    total = clones.log_total(log_clones)
+    assert log_clones.max() <= total <= log_clones.max() + np.log(log_clones.size) + 1e-12
+
+
+@examples
+@given(st.floats(-50.0, 20.0), st.floats(-50.0, 20.0), st.floats(0.0, 5.0), st.floats(0.0, 5.0))
+def test_deceleration_keeps_order_and_only_slows(m: float, other: float, c: float, more: float) -> None:
+    size = clones.size_from_growth(m, c)
+    assert size <= m + 1e-12
+    assert clones.size_from_growth(m, c + more) <= size + 1e-12
+    assert (clones.size_from_growth(max(m, other), c) >= size - 1e-12).all()
+    if m <= 0:
+        assert size == m
+
+
+@examples
+@given(st.lists(positive_kill, min_size=1, max_size=4), exponent, st.floats(0.0, 10.0))
+def test_together_is_between_the_best_single_and_the_sum(kills: list[float], p: float, more: float) -> None:
+    log_kills = np.log(kills)
+    together = combination.combined_kill(log_kills, p)
+    assert together >= max(kills) * (1 - 1e-12)
+    if p >= 1:
+        assert together <= sum(kills) * (1 + 1e-12)
+    assert combination.combined_kill(log_kills, p + more) <= together * (1 + 1e-12)
+    np.testing.assert_allclose(combination.combined_kill(log_kills[::-1], p), together, rtol=1e-11)
+
+
+@examples
+@given(positive_kill, positive_kill, exponent)
+def test_the_two_drug_form_is_the_general_form(ka: float, kb: float, p: float) -> None:
+    la, lb = np.log(ka), np.log(kb)
+    general = np.log(combination.combined_kill(np.array([la, lb]), p))
+    np.testing.assert_allclose(combination.log_combined_kill(la, lb, p), general, rtol=1e-10, atol=1e-12)
+    assert combination.log_combined_kill(la, lb, p) == combination.log_combined_kill(lb, la, p)
+
+
+@examples
+@given(st.floats(-30.0, -1e-6), st.floats(-30.0, -1e-6), st.floats(0.0, 1.0))
+def test_two_drugs_are_never_resisted_by_more_cells_than_one(lqa: float, lqb: float, c: float) -> None:
+    both = combination.log_resistant_fraction(lqa, lqb, c)
+    assert lqa + lqb - 1e-12 <= both <= min(lqa, lqb) + 1e-12
+    assert_close(both, combination.log_resistant_fraction(lqb, lqa, c))
+
+
+@examples
+@given(
+    st.floats(0.0, 1e4), st.floats(0.01, 1.0), st.floats(0.0, 0.3), st.floats(0.1, 20.0), st.floats(0.0, 1e3)
+)
+def test_small_tumours_are_measured_worse(
+    volume: float, delta: float, sigma: float, floor: float, more: float
+) -> None:
+    scale = caliper.log_sd(volume, delta, sigma, floor)
+    assert scale >= sigma
+    assert caliper.log_sd(volume + more, delta, sigma, floor) <= scale
+
+
+@examples
+@given(st.floats(-1e100, 1e100), st.floats(0.0, 1e100))
+def test_student4_cdf_is_a_distribution_function(z: float, more: float) -> None:
+    probability = caliper.student4_cdf(z)
+    assert 0.0 <= probability <= 1.0
+    assert caliper.student4_cdf(z + more) >= probability - 1e-16
+    np.testing.assert_allclose(probability + caliper.student4_cdf(-z), 1.0, rtol=1e-14)
+    log_probability = caliper.student4_log_cdf(z)
+    assert np.isfinite(log_probability)
+    assert log_probability <= 0.0
+    if z > -1e60:
+        np.testing.assert_allclose(np.exp(log_probability), probability, rtol=1e-10)
+
+
+@examples
+@given(st.lists(st.floats(0.0, 60.0), min_size=1, max_size=8), st.floats(0.0, 2.0), st.floats(0.01, 1.0))
+def test_wander_starts_at_zero_and_scales_with_tau(gaps: list[float], tau: float, rho: float) -> None:
+    when = np.concatenate([[0.0], np.cumsum(gaps)])
+    normals = np.linspace(-2, 2, when.size)
+    path = wander.simulate(normals, when, tau, rho)
+    assert path[0] == 0.0
+    np.testing.assert_allclose(path, tau * wander.simulate(normals, when, 1.0, rho), rtol=1e-9, atol=1e-12)
+    assert (wander.variance(when, tau, rho) <= tau**2 * (1 + 1e-12)).all()
+    together = wander.simulate(np.stack([normals, -normals]), when, np.array([tau, tau]), rho)
+    np.testing.assert_array_equal(together, [path, -path])
+
+
+@examples
+@given(st.floats(0.0, 200.0), st.floats(0.0, 200.0), st.floats(0.1, 2.0), st.floats(0.01, 0.999))
+def test_wander_over_two_gaps_is_the_wander_over_both(
+    first: float, second: float, tau: float, rho: float
+) -> None:
+    phi = wander.transition(second, rho)
+    chained = phi**2 * wander.variance(first, tau, rho) + wander.variance(second, tau, rho)
+    np.testing.assert_allclose(chained, wander.variance(first + second, tau, rho), rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(
+        phi * wander.transition(first, rho), wander.transition(first + second, rho), rtol=1e-9
+    )
+
+
+def test_a_wander_needs_days_in_order() -> None:
+    for when in ([-1.0, 3.0], [0.0, 7.0, 6.0]):
+        with pytest.raises(ValueError, match="day 0"):
+            wander.simulate(np.zeros(len(when)), when, 1.0, 0.9)
