@@ -76,7 +76,7 @@ def make_stamp(**facts: Any) -> dict[str, Any]:
 
     Holds no time of day and no path, so that the same work gives the same file.
     """
-    simd = cast(dict[str, Any], np.show_config(mode="dicts") or {}).get("SIMD Extensions", {})
+    simd = cast(dict[str, Any], np.show_config(mode="dicts")).get("SIMD Extensions", {})
     return {
         "avatar_trials": _version(DISTRIBUTION),
         "libraries": {name: _version(name) for name in RECORDED_LIBRARIES},
@@ -224,14 +224,15 @@ def _plain(dataset: xr.Dataset) -> xr.Dataset:
 
 def _plain_attrs(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
     """NetCDF knows neither truth values (written 0 or 1) nor nothing nor tables (written as JSON text)."""
-    plain = {}
-    for name, value in attrs.items():
-        if isinstance(value, bool | np.bool_):
-            value = int(value)
-        elif value is None or isinstance(value, Mapping):
-            value = json.dumps(value, sort_keys=True, default=_plain_number)
-        plain[name] = value
-    return plain
+    return {name: _plain_attr(value) for name, value in attrs.items()}
+
+
+def _plain_attr(value: Any) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return int(value)
+    if value is None or isinstance(value, Mapping):
+        return json.dumps(value, sort_keys=True, default=_plain_number)
+    return value
 
 
 def _is_text(variable: xr.Variable) -> bool:

@@ -160,7 +160,7 @@ def test_a_file_cut_short_is_refused(written: Path, kept: int) -> None:
 
 def test_a_missing_manifest_is_refused_unless_allowed(written: Path) -> None:
     stamp.manifest_path(written).unlink()
-    with pytest.raises(StampError, match="checksum file trial.nc.sha256 is missing"):
+    with pytest.raises(StampError, match=r"checksum file trial\.nc\.sha256 is missing"):
         read_netcdf(written, kind="trial")
     assert read_netcdf(written, kind="trial", allow_unstamped=True).sizes["avatar"] == 3
 

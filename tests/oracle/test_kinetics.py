@@ -1,4 +1,4 @@
-"""Kinetics against digits computed elsewhere (30-digit ODE solutions, SciPy, published conversions) and closed forms."""
+"""Kinetics against digits computed elsewhere (30-digit ODE solutions, SciPy, published figures) and closed forms."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_t13_resistance_to_two_drugs() -> None:
 
 @pytest.mark.parametrize(("plateau", "doubling"), [(0.30, 195), (0.09, 197), (0.0, 198)])
 def test_t16_doubling_hardly_feels_the_plateau(plateau: float, doubling: float) -> None:
-    """The nadir paradox's other half: q = 1e-4, k = .1, g = .05. Progression from the nadir is the endpoints' matter."""
+    """The other half of the nadir paradox: q = 1e-4, k = .1, g = .05. Progression from the nadir is an endpoint."""
     q = 1e-4
     start = np.log([1 - q - plateau, max(plateau, 1e-300), q])
 
