@@ -1,4 +1,4 @@
-"""From a file's content to cells of text with the file's own line numbers: delimited text, or a workbook's sheet."""
+"""From a file's content (delimited text or a workbook) to cells of text with the file's own line numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GUARDED = ("=", "+", "-", "@", "\t", "\r", "#")
 
 @dataclass(frozen=True)
 class Cells:
-    """A rectangular table of text. `lines[i]` is the file's line of `rows[i]`; every row is as long as `header`."""
+    """A table of text, every row as long as `header`; `lines[i]` is the file's line of `rows[i]`."""
 
     header: list[str]
     header_line: int
@@ -32,7 +32,7 @@ class Cells:
 
 
 def guard(text: str) -> str:
-    """A text cell that a spreadsheet would run as a formula, or this reader skip as a comment, gets a leading `'`."""
+    """A leading `'` for text that a spreadsheet would run as a formula, or this reader skip as a comment."""
     return "'" + text if text.lstrip("'").startswith(GUARDED) else text
 
 
@@ -42,10 +42,10 @@ def unguard(text: str) -> str:
 
 
 def text_cells(text: str, findings: Findings) -> Cells | None:
-    """Splits comma-separated text; every line whose number of fields differs from the header's is an error of its own.
+    """Splits comma-separated text; each line whose number of fields differs from the header's is an error.
 
-    Fields are counted line by line before anything is put in columns, so a stray comma cannot shift a row. A quoted
-    field cannot continue on the next line. Lines starting with `#` are comments.
+    Fields are counted line by line before anything is put in columns, so a stray comma cannot shift a row. A
+    quoted field cannot continue on the next line. Lines starting with `#` are comments.
     """
     header: list[str] | None = None
     header_line = 0
@@ -83,7 +83,7 @@ def text_cells(text: str, findings: Findings) -> Cells | None:
                     else "A cell or a comma is missing"
                 )
                 findings.error(
-                    "C01", f"{len(fields)} fields, the header has {len(header)}", hint, line=number
+                    "C01", f"{count(len(fields), 'field')}, the header has {len(header)}", hint, line=number
                 )
                 continue
         rows.append(fields)
@@ -199,8 +199,6 @@ def _cell_text(value: object) -> str:
         return ERROR_CELL
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))  # a workbook stores whole numbers as floats: an id 1004 is not "1004.0"
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ")
     return str(value)

@@ -1,4 +1,4 @@
-"""What the visits of each mouse look like together: baselines, units, zeros, jumps that a tumour does not make."""
+"""What the visits of each mouse look like together: baselines, units, zeros, jumps no tumour makes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ LONGEST_WEEKLY_COUNT = 30.0
 
 
 def with_baselines(frame: pd.DataFrame, columns: dict[str, str], findings: Findings) -> pd.DataFrame:
-    """Rows sorted by mouse and day, day 0 the baseline of each mouse that has one.
+    """Rows sorted by mouse (numbered in `curve`) and day, day 0 the baseline of each mouse that has one.
 
-    Volumes before day 0 are left out; where a mouse has none on day 0, its last one of the three days before stands in
-    for it. A mouse without either is kept, left-truncated.
+    Volumes before day 0 are left out; where a mouse has none on day 0, its last one of the three days before
+    stands in for it. A mouse without either is kept, left-truncated.
     """
     lines = frame["line"].to_numpy()
     frame = frame.sort_values([*CURVE, "day"], kind="stable").reset_index(drop=True)
+    frame["curve"] = (~frame.duplicated(CURVE)).cumsum()
     follows = ~_first_visit(frame)
     disordered = frame[follows & (frame["line"].diff() < 0)]
     if len(disordered) and (np.diff(lines) > 0).all():
@@ -67,12 +68,13 @@ def _pretreatment_removed(frame: pd.DataFrame, columns: dict[str, str], findings
     before = frame["day"] < 0
     if not before.any():
         return frame
-    has_zero = (frame["day"] == 0).groupby([frame[name] for name in CURVE]).transform("any")
-    last_before = before & ~before.groupby([frame[name] for name in CURVE]).shift(-1, fill_value=False)
+    has_zero = (frame["day"] == 0).groupby(frame["curve"]).transform("any")
+    last_before = before & ~before.groupby(frame["curve"]).shift(-1, fill_value=False)
     stands_in = last_before & ~has_zero & (frame["day"] >= -BASELINE_WINDOW_DAYS)
     if stands_in.any():
         moved = frame[stands_in]
-        what = f"{count(len(moved), 'volume')} of the {BASELINE_WINDOW_DAYS:g} days before treatment taken as the baseline"
+        days = f"the {BASELINE_WINDOW_DAYS:g} days before treatment"
+        what = f"{count(len(moved), 'volume')} of {days} taken as the baseline"
         line = int(moved["line"].iloc[0])
         findings.warning(
             "B26", f"{what} where day 0 has none: {_curves(moved)}", line=line, column=columns["day"]
@@ -97,7 +99,8 @@ def _check_units(baseline: pd.DataFrame, frame: pd.DataFrame, column: str, findi
         )
     elif len(small):
         names = some(f"{row.avatar} {row.arm} ({row.volume_mm3:g})" for row in small.itertuples())
-        what = f"{count(len(small), 'baseline')} below {SMALLEST_BASELINE_MM3:g} mm3 among larger ones: {names}; cm3?"
+        below = f"{count(len(small), 'baseline')} below {SMALLEST_BASELINE_MM3:g} mm3"
+        what = f"{below} among larger ones: {names}; cm3?"
         findings.error(
             "U01", what, "Write mm3 (1 cm3 = 1000 mm3)", line=int(small["line"].iloc[0]), column=column
         )
@@ -109,9 +112,9 @@ def _check_units(baseline: pd.DataFrame, frame: pd.DataFrame, column: str, findi
 
 def _check_weeks(frame: pd.DataFrame, column: str, findings: Findings) -> None:
     gap = frame["day"].diff().mask(_first_visit(frame))
-    by_mouse = gap.groupby([frame[name] for name in CURVE], sort=False)
+    by_mouse = gap.groupby(frame["curve"])
     facts = pd.DataFrame({"low": by_mouse.min(), "high": by_mouse.max(), "visits": by_mouse.size()})
-    facts["last"] = frame.groupby(CURVE, sort=False)["day"].max()
+    facts["last"] = frame.groupby("curve")["day"].max()
     weekly = (
         (facts["low"] == 1)
         & (facts["high"] == 1)
@@ -120,7 +123,8 @@ def _check_weeks(frame: pd.DataFrame, column: str, findings: Findings) -> None:
     )
     spaced = facts["low"] >= 2
     if weekly.any() and spaced.any():
-        what = f"{count(int(weekly.sum()), 'mouse', 'mice')} with visits 1 apart, {int(spaced.sum()):,} with 2 or more: weeks?"
+        what = f"{count(int(weekly.sum()), 'mouse', 'mice')} with visits 1 apart"
+        what += f", {int(spaced.sum()):,} with 2 or more: weeks?"
         findings.warning("T03", what, "Write days since the start of treatment", column=column)
 
 
@@ -129,13 +133,12 @@ def _tell_zeros(frame: pd.DataFrame, column: str, findings: Findings) -> None:
     if not zero.any():
         return
     what = f"{count(int(zero.sum()), 'volume')} of 0 mm3 kept as below detection"
-    mice = frame.loc[zero, CURVE].drop_duplicates()
-    what += f" (in {count(len(mice), 'mouse', 'mice')})"
+    what += f" (in {count(frame.loc[zero, 'curve'].nunique(), 'mouse', 'mice')})"
     findings.warning("V02", what, line=int(frame.loc[zero, "line"].min()), column=column)
     before = frame["volume_mm3"].shift().mask(_first_visit(frame))
     sudden = zero & (before > SUDDEN_ZERO_FROM_MM3)
     if sudden.any():
-        regrown = frame["volume_mm3"][::-1].groupby([frame[name][::-1] for name in CURVE]).cummax()[::-1] > 0
+        regrown = frame["volume_mm3"][::-1].groupby(frame["curve"][::-1]).cummax()[::-1] > 0
         final = int((sudden & ~regrown).sum())
         what = f"{count(int(sudden.sum()), 'volume')} of 0 mm3 right after more than {SUDDEN_ZERO_FROM_MM3:g}"
         what += f" ({final} with only zeros from there): {_curves(frame[sudden])}"
@@ -161,7 +164,7 @@ def _tell_jumps(frame: pd.DataFrame, column: str, findings: Findings) -> None:
 
 
 def _tell_short_and_untreated(frame: pd.DataFrame, findings: Findings) -> None:
-    last = frame.groupby(CURVE, sort=False)["day"].max()
+    last = frame.groupby("curve")["day"].max()
     short = int((last < FIRST_RESPONSE_DAY).sum())
     if short:
         what = f"{count(short, 'mouse', 'mice')} without a visit on day {FIRST_RESPONSE_DAY:g} or later"
@@ -175,8 +178,7 @@ def _tell_short_and_untreated(frame: pd.DataFrame, findings: Findings) -> None:
 
 
 def _first_visit(frame: pd.DataFrame) -> pd.Series:
-    changed = frame[CURVE].ne(frame[CURVE].shift()).any(axis=1)
-    return changed.astype(bool)
+    return frame["curve"].diff() != 0
 
 
 def _curves(rows: pd.DataFrame) -> str:

@@ -56,7 +56,7 @@ DIALECT_NAMES = ("auto", *(dialect.name for dialect in DIALECTS))
 
 @dataclass(frozen=True)
 class Columns:
-    """The file's columns under canonical names. `spelled` maps them back to the file's spelling, for messages."""
+    """The file's columns under canonical names; `spelled` maps those to the file's spelling, for messages."""
 
     dialect: str
     values: dict[str, list[str]]

@@ -18,7 +18,7 @@ WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
 
 
 def read_bytes(path: str | Path, findings: Findings) -> bytes | None:
-    """The file's bytes; None with an error in `findings` for whatever is not a readable ordinary local file."""
+    """The file's bytes; None with an error in `findings` where it is no readable ordinary local file."""
     typed = str(path)
     if URL.match(typed):
         findings.error("F75", "this is an address on a network", "Download the file and give its local path")
@@ -100,7 +100,7 @@ def decode(raw: bytes, findings: Findings) -> str | None:
         byte = body[reason.start]
         findings.error(
             "F02",
-            f"byte {reason.start:,} (0x{byte:02x}, {bytes([byte]).decode('latin-1')!r} in Latin-1) is not UTF-8",
+            f"byte {reason.start:,} is 0x{byte:02x} ({chr(byte)!r} in Latin-1), which is not UTF-8",
             'Save the table as "CSV UTF-8"',
             line=line,
         )
@@ -108,9 +108,10 @@ def decode(raw: bytes, findings: Findings) -> str | None:
 
 
 def _looks_utf16(raw: bytes) -> bool:
-    """UTF-16 without its mark: in a table of mostly ASCII every other byte is NUL."""
+    """UTF-16 without its mark: in a table of mostly ASCII every other byte is NUL, and only those."""
     head = raw[:1000]
-    return len(head) >= 4 and max(head[::2].count(0), head[1::2].count(0)) > 0.3 * len(head)
+    fewer, more = sorted((head[::2].count(0), head[1::2].count(0)))
+    return len(head) >= 4 and more > 0.3 * len(head) and fewer < 0.02 * len(head)
 
 
 def _is_link(typed: str) -> bool:

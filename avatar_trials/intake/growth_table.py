@@ -1,4 +1,4 @@
-"""GrowthTable, the validated tumour volumes of a study; reading one from a spreadsheet and writing one down."""
+"""GrowthTable, the validated tumour volumes of a study: read from a spreadsheet, and written down."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from avatar_trials.intake.dialects import DIALECT_NAMES, read_columns
 from avatar_trials.intake.files import decode, is_workbook, read_bytes
 from avatar_trials.intake.findings import Findings, some
 from avatar_trials.intake.validate import validated
-from avatar_trials.problems import InputError, Problem, errors_of
+from avatar_trials.problems import InputError, Problem
 
 SYNTHETIC_MARK = "# avatar-trials synthetic panel"
 
@@ -27,10 +27,11 @@ SYNTHETIC_MARK = "# avatar-trials synthetic panel"
 class GrowthTable:
     """Tumour volumes of avatars, one row a measurement.
 
-    `rows`: columns avatar, arm, mouse (text), day (days since the start of treatment, day 0 the baseline), volume_mm3
-    (mm3, >= 0; 0 is a tumour below detection) and, where the file has it, body_weight_g (g); sorted by avatar, arm,
-    mouse, day. `avatars`: indexed by avatar, tumor_type ("" where unknown) and covariates. `notices`: what was accepted
-    and how. `sha256` is of the file's bytes. `synthetic` is true only for a panel this project generated.
+    `rows`: columns avatar, arm, mouse (text), day (days since the start of treatment, day 0 the baseline),
+    volume_mm3 (mm3, >= 0; 0 is a tumour below detection) and, where the file has it, body_weight_g (g); sorted by
+    avatar, arm, mouse, day. `avatars`: indexed by avatar, tumor_type ("" where unknown) and covariates. `notices`:
+    what was accepted and how. `sha256` is of the file's bytes. `synthetic` is true only for a panel this project
+    generated.
     """
 
     rows: pd.DataFrame
@@ -65,7 +66,7 @@ class GrowthTable:
         arms: Iterable[str] | None = None,
         tumor_type: str | None = None,
     ) -> GrowthTable:
-        """The mice of these avatars, arms (in any spelling of the set of drugs) and tumour type (case ignored).
+        """The mice of these avatars, arms (drugs in any order) and tumour type (case ignored).
 
         Raises InputError for a name the table does not have, and where no mouse is left.
         """
@@ -82,7 +83,12 @@ class GrowthTable:
             keep &= self.rows["avatar"].isin(wanted)
         if arms is not None:
             known = {arm.casefold(): arm for arm in self.rows["arm"].unique()}
-            folded = [canonical_arm(arm).casefold() for arm in arms]
+            try:
+                folded = [canonical_arm(arm).casefold() for arm in arms]
+            except ValueError as reason:
+                raise InputError(
+                    Problem("D53", "error", str(reason), "Write drug names joined by +")
+                ) from None
             problems += self._unknown(folded, known, "arm")
             keep &= self.rows["arm"].isin([known[arm] for arm in folded if arm in known])
         if not problems and not keep.any():
@@ -110,8 +116,9 @@ class GrowthTable:
 def read_volumes(path: str | Path, *, dialect: str = "auto", sheet: str | None = None) -> GrowthTable:
     """Reads tumour volumes from CSV or an .xlsx workbook.
 
-    `dialect` is "auto" (by the header), "tidy", "pdxe" or "xeva"; `sheet` names a workbook's sheet. Raises InputError
-    with every problem found, each with the file's own line; what was accepted with a remark is in `notices`.
+    `dialect` is "auto" (by the header), "tidy", "pdxe" or "xeva"; `sheet` names a workbook's sheet. Raises
+    InputError with every problem found, each with the file's own line; what was accepted with a remark is in
+    `notices`.
     """
     table, problems = _read(path, dialect, sheet)
     if table is None:
@@ -120,15 +127,15 @@ def read_volumes(path: str | Path, *, dialect: str = "auto", sheet: str | None =
 
 
 def check_volumes(path: str | Path, *, dialect: str = "auto", sheet: str | None = None) -> list[Problem]:
-    """Errors, warnings and notes about a table of volumes; never raises for what the file holds."""
+    """Errors, warnings and notes about a table, in file order; never raises for what the file holds."""
     return _read(path, dialect, sheet)[1]
 
 
 def write_tidy(table: GrowthTable, path: str | Path) -> None:
     """Writes the tidy dialect as CSV (UTF-8), atomically. `read_volumes` reads the same table back.
 
-    Text that a spreadsheet would run as a formula gets a leading `'`, which reading takes off. A synthetic table
-    says so in its first line.
+    Text that a spreadsheet would run as a formula gets a leading `'`, which reading takes off. A synthetic
+    table says so in its first line.
     """
     from avatar_trials.stamp import write_atomic
 
@@ -148,13 +155,20 @@ def write_tidy(table: GrowthTable, path: str | Path) -> None:
 
 def _read(path: str | Path, dialect: str, sheet: str | None) -> tuple[GrowthTable | None, list[Problem]]:
     findings = Findings(str(path))
+    table = _parse(path, dialect, sheet, findings)
+    problems = sorted(findings.problems, key=lambda problem: problem.line or 0)
+    return (None if table is None else replace(table, notices=tuple(problems))), problems
+
+
+def _parse(path: str | Path, dialect: str, sheet: str | None, findings: Findings) -> GrowthTable | None:
+    """The table, or None where `findings` holds an error."""
     if dialect not in DIALECT_NAMES:
         findings.error("C90", f"no dialect {dialect!r}", f"Known are {', '.join(DIALECT_NAMES)}")
-        return None, findings.problems
+        return None
     raw = read_bytes(path, findings)
     workbook = None if raw is None else is_workbook(path, raw, findings)
     if raw is None or workbook is None:
-        return None, findings.problems
+        return None
     if workbook:
         cells = workbook_cells(raw, sheet, findings)
     else:
@@ -164,15 +178,12 @@ def _read(path: str | Path, dialect: str, sheet: str | None) -> tuple[GrowthTabl
         cells = None if text is None else text_cells(text, findings)
     columns = None if cells is None else read_columns(cells, dialect, findings)
     if columns is None:
-        return None, findings.problems
+        return None
     rows, avatars = validated(columns, findings)
-    if errors_of(findings.problems):
-        return None, findings.problems
+    if findings.refused:
+        return None
     synthetic = any(comment.startswith(SYNTHETIC_MARK) for comment in columns.comments[:1])
-    digest = hashlib.sha256(raw).hexdigest()
-    return GrowthTable(
-        rows, avatars, tuple(findings.problems), str(path), digest, synthetic
-    ), findings.problems
+    return GrowthTable(rows, avatars, (), str(path), hashlib.sha256(raw).hexdigest(), synthetic)
 
 
 def _written(value: object) -> str:

@@ -14,8 +14,8 @@ CURVE = ["avatar", "arm", "mouse"]
 def with_mice(frame: pd.DataFrame, columns: dict[str, str], findings: Findings) -> pd.DataFrame:
     """Adds `mouse` where the file has none, drops rows entered twice, and reports what cannot be resolved.
 
-    `frame` holds avatar, arm, day, volume_mm3, line and perhaps mouse, in file order. Without ids, an arm of an avatar
-    is one mouse, `avatar|arm|1`, unless its rows repeat days: see `_replicates`.
+    `frame` holds avatar, arm, day, volume_mm3, line and perhaps mouse, in file order. Without ids, an arm of an
+    avatar is one mouse, `avatar|arm|1`, unless its rows repeat days: see `_replicates`.
     """
     if "mouse" in frame:
         _refuse_shared_ids(frame, columns, findings)
@@ -50,7 +50,7 @@ def _numbered(frame: pd.DataFrame, findings: Findings) -> tuple[NDArray[np.int64
             if interleaved:
                 by_row_order.append(f"{key[0]} {key[1]}")
         if by_row_order:
-            what = f"replicate mice without ids told apart by the order of rows within each day: {some(by_row_order)}"
+            what = f"replicate mice told apart by the order of their rows within a day: {some(by_row_order)}"
             findings.warning("M37", what, "Add a mouse column to be sure")
     return number, pd.Series(same, frame.index)
 
@@ -58,10 +58,11 @@ def _numbered(frame: pd.DataFrame, findings: Findings) -> tuple[NDArray[np.int64
 def _replicates(
     day: NDArray[np.float64], volume: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], bool]:
-    """Splits the rows of one avatar and arm, in file order, where days repeat: (mouse numbers, repeated rows, guessed).
+    """Splits the rows of one avatar and arm, in file order, where days repeat.
 
-    Two layouts are known: one curve below the other, the day falling back to the start; and all mice of a day together,
-    each day holding the same number of rows. A block that only repeats rows of an earlier one is a copy, not a mouse.
+    Returns mouse numbers, which rows are copies, and whether the split rests on row order alone. Two layouts are
+    known: one curve below the other, the day falling back to the start; and all mice of a day together, each day
+    holding the same number of rows. A block that only repeats rows of an earlier one is a copy, not a mouse.
     Anything else stays one mouse, whose conflicting days are then reported.
     """
     one: NDArray[np.int64] = np.ones(len(day), dtype=np.int64)

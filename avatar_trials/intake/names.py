@@ -1,4 +1,4 @@
-"""Cells that hold a name (avatar, mouse, arm, tumour type): always text, brought to one spelling, never merged in silence."""
+"""Cells that hold a name (avatar, mouse, arm, tumour type): text, in one spelling, never merged in silence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALIKE = 0.88
 def read_names(
     texts: Sequence[str], lines: Sequence[int], column: str, findings: Findings, *, may_be_empty: bool = False
 ) -> list[str]:
-    """One name a cell: spaces at the ends, invisible characters and stray quotation marks removed, Unicode NFC.
+    """One name a cell: outer spaces, invisible characters and stray quotation marks removed, Unicode NFC.
 
     `""` where an error was recorded, or where the cell is empty and may be.
     """
@@ -144,7 +144,7 @@ def read_arms(texts: Sequence[str], lines: Sequence[int], column: str, findings:
 def _warn_of_doubtful_arms(
     arms: dict[str, str], first: dict[str, int], column: str, findings: Findings
 ) -> None:
-    """A lost plus sign, a misspelt drug, a control arm under another name: accepted as they stand, and said."""
+    """A lost plus sign, a misspelt drug, a control arm by another name: accepted as they stand, and said."""
     drugs = sorted({drug for arm in arms.values() for drug in drugs_of(arm)}, key=str.casefold)
     folded = {drug.casefold(): drug for drug in drugs}
     line_of = {

@@ -71,8 +71,8 @@ def read_numbers(
 ) -> NDArray[np.float64]:
     """One float a cell, NaN where an error was recorded (or the cell may be empty and is).
 
-    Every bad cell of a needed quantity is an error of its own; bad cells of another are left empty, with one warning.
-    A number is ASCII digits with a decimal point: nothing is guessed.
+    Every bad cell of a needed quantity is an error of its own; bad cells of another are left empty, with one
+    warning. A number is ASCII digits with a decimal point: nothing is guessed.
     """
     judged = {text: _judge(text, quantity) for text in dict.fromkeys(texts)}
     bad = [(judged[text], line) for text, line in zip(texts, lines, strict=True) if judged[text].code]
@@ -83,7 +83,7 @@ def read_numbers(
         cells = count(len(bad), f"{quantity.noun} is", f"{quantity.noun}s are")
         told = some(f"{verdict.what} (line {line})" for verdict, line in bad)
         findings.warning("G01", f"{cells} not usable and left empty: {told}", line=bad[0][1], column=column)
-    return np.array([judged[text].value for text in texts], dtype=np.float64) + 0.0  # -0.0 becomes 0.0
+    return np.array([judged[text].value for text in texts], dtype=np.float64)
 
 
 def _judge(raw: str, quantity: Quantity) -> _Judged:
@@ -113,7 +113,7 @@ def _judge(raw: str, quantity: Quantity) -> _Judged:
 
 
 def _not_a_number(text: str, quantity: Quantity) -> tuple[str, str, str]:
-    """Code, finding and remedy for a cell that is not a plain decimal number; the most telling pattern first."""
+    """Code, finding and remedy for a cell that is no plain decimal number; the most telling pattern first."""
     shown = repr(text if len(text) <= 40 else text[:37] + "...")
     if NOT_FINITE.fullmatch(text):
         return (

@@ -121,7 +121,8 @@ def _tell_missing_types(
     empty = frame[(told == "").to_numpy() & (frame["avatar"] != "").to_numpy()]
     filled = empty[empty["avatar"].isin(list(tumor_types))]
     if len(filled):
-        what = f"{count(len(filled), 'row')} without a tumour type filled from the same avatar: {some(filled['avatar'].unique())}"
+        rows = f"{count(len(filled), 'row')} without a tumour type"
+        what = f"{rows} filled from the same avatar: {some(filled['avatar'].unique())}"
         findings.note("M79", what, line=int(filled["line"].iloc[0]), column=column)
     unknown = empty.loc[~empty["avatar"].isin(list(tumor_types)), "avatar"].unique()
     if len(unknown):

@@ -1,4 +1,4 @@
-"""Tables of volumes as they arrive: every case gets an answer in the user's terms, with its place, and no traceback."""
+"""Tables of volumes as they arrive: each gets an answer in the user's terms, with its place, no traceback."""
 
 from __future__ import annotations
 
@@ -130,6 +130,7 @@ REFUSED = [
     Case("68 UTF-16", SOUND.encode("utf-16"), "F01", "UTF-16"),
     Case("68 UTF-16 without mark", SOUND.encode("utf-16-le"), "F01", "UTF-16"),
     Case("69 Latin-1", SOUND.replace("B-2", "\u00b5-2").encode("latin-1"), "F02", "0xb5", 5),
+    Case("any binary file", b"\x7fELF" + b"\0" * 60, "C66", "NUL", 1),
     Case("72 workbook named csv", b"PK\x03\x04rest", "F03", "starts with PK"),
     Case("72 old workbook", b"\xd0\xcf\x11\xe0rest", "F03", ".xls"),
     Case("gzip", b"\x1f\x8b\x08rest", "F04", "gzip"),
@@ -151,18 +152,34 @@ ACCEPTED = [
     Case("21 row twice", with_lines("A-1,untreated,7,410"), "M21", "1 row repeated", 8, "warning"),
     Case("23 out of order", with_lines("B-2,untreated,3,195"), "T23", "B-2 untreated", 6, "warning"),
     Case("24 before treatment", with_lines("A-1,untreated,-4,150"), "T24", "left out", 8, "warning"),
-    Case("25 one late start", with_lines("C,untreated,9,210", "C,untreated,12,220"), "B01", "from day 9", 8, "warning"),
+    Case(
+        "25 one late start",
+        with_lines("C,untreated,9,210", "C,untreated,12,220"),
+        "B01", "from day 9", 8, "warning",
+    ),
     Case("26 baseline from day -1", with_cell(2, 2, "-1"), "B26", "taken as the baseline", 2, "warning"),
     Case(
         "30 weeks",
         with_lines(*(f"C,untreated,{week},{200 + week}" for week in range(6))),
         "T03", "1 mouse with visits 1 apart", None, "warning",
     ),
-    Case("36 replicates", with_lines("A-1,untreated,0,210", "A-1,untreated,7,400"), "M36", "A-1 untreated (2)", None, "warning"),
+    Case(
+        "36 replicates",
+        with_lines("A-1,untreated,0,210", "A-1,untreated,7,400"),
+        "M36", "A-1 untreated (2)", None, "warning",
+    ),
     Case("41 converted date", with_cell(2, 0, "2-Mar"), "M05", "turned into a date", 2, "warning"),
     Case("43 mixed scripts", with_cell(2, 0, "\u0410B"), "M43", "U+0410", 2, "warning"),
-    Case("50 order of drugs", with_lines("A-1,b + A,0,200", "A-1,A + b,7,300"), "D50", "'b + A' as 'A + b'", None, "note"),
-    Case("50 case of drugs", with_lines("A-1,Lee,0,200", "A-1,LEE,7,300"), "D50", "'LEE' as 'Lee'", None, "note"),
+    Case(
+        "50 order of drugs",
+        with_lines("A-1,b + A,0,200", "A-1,A + b,7,300"),
+        "D50", "'b + A' as 'A + b'", None, "note",
+    ),
+    Case(
+        "50 case of drugs",
+        with_lines("A-1,Lee,0,200", "A-1,LEE,7,300"),
+        "D50", "'LEE' as 'Lee'", None, "note",
+    ),
     Case(
         "51 lost plus",
         with_lines("A-1,L1,0,200", "A-1,E2,0,200", "B-2,L1 E2,0,200"),
@@ -173,10 +190,22 @@ ACCEPTED = [
         with_lines("A-1,everolimus,0,200", "B-2,everolmus,0,200"),
         "D54", "nearly alike", 9, "warning",
     ),
-    Case("55 control under another name", SOUND.replace("untreated", "Vehicle"), "D55", "call it 'untreated'", None, "warning"),
-    Case("55 no untreated mouse", with_lines("C,x,0,200", "C,x,12,300"), "N55", "1 of 3 avatars", None, "note"),
+    Case(
+        "55 control by another name",
+        SOUND.replace("untreated", "Vehicle"),
+        "D55", "call it 'untreated'", None, "warning",
+    ),
+    Case(
+        "55 no untreated mouse",
+        with_lines("C,x,0,200", "C,x,12,300"),
+        "N55", "1 of 3 avatars", None, "note",
+    ),
     Case("56 short curve", with_lines("C,untreated,0,200"), "N01", "1 mouse without a visit", None, "note"),
-    Case("71 commented row", SOUND.replace("B-2,untreated,7", "#B-2,untreated,7"), "C71", "left out", 6, "warning"),
+    Case(
+        "71 commented row",
+        SOUND.replace("B-2,untreated,7", "#B-2,untreated,7"),
+        "C71", "left out", 6, "warning",
+    ),
     Case(
         "77 case of tumour types",
         table("A,x,0,200,nsclc", "B,x,0,300,NSCLC", "B,x,12,300,NSCLC", header=HEADER + ",tumor_type"),
@@ -269,6 +298,7 @@ def test_all_problems_are_told_at_once_with_file_lines(tmp_path: Path) -> None:
     content = "# a comment\n" + table("A,x,0,200", "", 'A,x,D7,"2,5"', "A,x,14", "A,A + A,21,-1")
     with pytest.raises(InputError) as refusal:
         read_volumes(saved(tmp_path, content))
+    assert [p.line or 0 for p in refusal.value.problems] == [0, 5, 5, 6, 7, 7]
     assert {(p.line, p.code) for p in refusal.value.problems if p.severity == "error"} == {
         (5, "T01"), (5, "V07"), (6, "C01"), (7, "D53"), (7, "V03"),
     }  # fmt: skip
@@ -340,6 +370,28 @@ def test_mouse_in_two_arms(tmp_path: Path) -> None:
     assert (
         told(check_volumes(saved(tmp_path, content)), Case("", "", "M35", "x (line 2), y (line 3)")).line == 3
     )
+
+
+def test_a_nameless_row_is_told_once(tmp_path: Path) -> None:
+    content = table("A,x,0,200", ",x,7,300", ",x,7,310", "A,,7,320", "A,,7,330")
+    assert [(p.line, p.code) for p in check_volumes(saved(tmp_path, content)) if p.severity == "error"] == [
+        (3, "M01"), (4, "M01"), (5, "M01"), (6, "M01"),
+    ]  # fmt: skip
+
+
+def test_the_last_volume_of_the_three_days_before_stands_in_for_the_baseline(tmp_path: Path) -> None:
+    early = [
+        "C,untreated,-3,150",
+        "C,untreated,-1,170",
+        "C,untreated,7,300",
+        "D,untreated,-4,90",
+        "D,untreated,7,95",
+    ]
+    mice = read_volumes(saved(tmp_path, with_lines(*early))).mice.set_index("avatar")
+    assert mice.loc["C", "baseline_mm3"] == 170
+    assert mice.loc["C", "n_visits"] == 2
+    assert mice.loc["D", "left_truncated"]
+    assert mice.loc["D", "first_day"] == 7
 
 
 PDXE = "Model,Tumor Type,Treatment,Volume (mm3),body weight (g),Days Post T0,%TVol Difference,%BW Difference"
@@ -433,8 +485,10 @@ def small(tmp_path: Path) -> GrowthTable:
 
 
 def test_select_speaks_of_what_it_does_not_know(small: GrowthTable) -> None:
-    assert small.select(arms=["b + a"]).avatars.index.tolist() == ["=A"]
+    assert small.select(arms=["B + A"]).avatars.index.tolist() == ["=A"]
     assert small.select(tumor_type="CRC").rows["avatar"].unique().tolist() == ["B"]
+    with pytest.raises(InputError, match="twice"):
+        small.select(arms=["A + A"])
     with pytest.raises(InputError, match="Did you mean untreated"):
         small.select(arms=["untreatd"])
     with pytest.raises(InputError, match=r"tumour type 'gbm'.*It has CM, crc"):

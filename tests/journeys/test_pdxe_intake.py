@@ -1,4 +1,4 @@
-"""The published PDX encyclopedia volumes through intake. The data are not part of the project; without them, skipped."""
+"""The published PDX encyclopedia volumes through intake; skipped without the data, which are not ours."""
 
 from __future__ import annotations
 

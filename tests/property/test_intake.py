@@ -1,4 +1,4 @@
-"""Properties of reading volumes: what is written is read, row order is no information, and nothing breaks the reader."""
+"""Properties of reading volumes: what is written is read, row order says nothing, no bytes break the reader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTINGS = settings(
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    max_examples=100,
+    max_examples=40,
 )
 
 NAMES = st.text(
@@ -38,7 +38,7 @@ DAYS = st.lists(st.integers(1, 800).map(lambda half: half / 2), min_size=1, max_
 def written_rows(draw: st.DrawFn) -> list[list[str]]:
     """Rows of a sound tidy table with mouse ids, a body weight and two covariates, in any order."""
     avatars = draw(st.lists(NAMES, min_size=1, max_size=4, unique_by=lambda name: name.casefold()))
-    rows = []
+    rows: list[list[str]] = []
     for avatar in avatars:
         facts = [draw(st.sampled_from(["CM", "CRC", ""])), draw(st.sampled_from(["V600E", "wild type", ""]))]
         for arm in draw(st.lists(ARMS, min_size=1, max_size=3, unique_by=canonical_arm)):
@@ -117,13 +117,17 @@ def test_an_arm_is_its_set_of_drugs(arm: str, seed: int) -> None:
 
 SOUND = (
     b"Model,Tumor Type,Treatment,Volume (mm3),body weight (g),Days Post T0\n"
-    + b"".join(b"X-1,CM,A + B,%d,25.1,%d\nX-2,CRC,untreated,%d,,%d\n" % (200 + d, d, 190 + d, d) for d in range(0, 30, 3))
-)  # fmt: skip
-SPLICES = [b'"', b",", b"\n", b"\r", b"\0", b";", b"\t", b"#", b"+", b"-", b"'", b"\xff", b"\xc2\xa0", b"nan", b"1e999",
-           b"=", b"\xef\xbb\xbf", b"0x1", b"A + A", b"PK\x03\x04", b",,,,,,", b"\xed\xa0\x80", b"<10", b"Model", b""]  # fmt: skip
+    + b"".join(b"X-1,CM,A + B,%d,25.1,%d\n" % (200 + day, day) for day in range(0, 30, 3))
+    + b"".join(b"X-2,CRC,untreated,%d,,%d\n" % (190 + day, day) for day in range(0, 30, 3))
+)
+SPLICES = [
+    b"", b'"', b",", b"\n", b"\r", b"\0", b";", b"\t", b"#", b"+", b"-", b"'", b"=",
+    b"\xff", b"\xc2\xa0", b"\xef\xbb\xbf",
+    b"nan", b"1e999", b"0x1", b"<10", b"A + A", b"PK\x03\x04", b",,,,,,", b"\xed\xa0\x80", b"Model",
+]  # fmt: skip
 
 
-@settings(SETTINGS, max_examples=400)
+@settings(SETTINGS, max_examples=150)
 @given(
     edits=st.lists(
         st.tuples(st.integers(0, len(SOUND)), st.integers(0, 40), st.sampled_from(SPLICES)),
