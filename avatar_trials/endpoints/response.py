@@ -100,7 +100,8 @@ def best_response_of(curves: Curves, rule: str) -> tuple[Floats, Floats]:
     before_settled = curves.seen & (curves.day < SHEET_SETTLED_DAY)
     grown = before_settled & (curves.change_pct >= SHEET_EXCURSION_PCT)
     spoilt_later = np.flip(np.logical_or.accumulate(np.flip(grown & ~at_last, axis=-1), axis=-1), axis=-1)
-    early = before_settled & (curves.day >= SHEET_EARLY_DAY) & ~spoilt_later & ~grown
+    # A last visit that has grown itself could only be chosen for want of others, and then it is chosen anyway.
+    early = before_settled & (curves.day >= SHEET_EARLY_DAY) & ~spoilt_later
     admissible = early | (curves.seen & (curves.day >= SHEET_SETTLED_DAY))
     return _least(curves.change_pct, curves.day, _or_last(admissible, curves))
 

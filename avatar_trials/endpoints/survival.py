@@ -140,7 +140,7 @@ def confidence_interval(
         else:
             log_cumulative, half = np.log(-np.log(surv)), half / np.log(surv)
             lower, upper = np.exp(-np.exp(log_cumulative - half)), np.exp(-np.exp(log_cumulative + half))
-    undefined = (surv <= 0) | ((surv >= 1) & (kind == "log-log"))
+    undefined = surv <= 0
     return (
         np.where(undefined, np.nan, np.clip(lower, 0.0, 1.0)),
         np.where(undefined, np.nan, np.clip(upper, 0.0, 1.0)),

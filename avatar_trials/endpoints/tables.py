@@ -34,20 +34,15 @@ VOLUMES_AT_A_TIME = 2_000_000
 
 
 def mouse_curves(table: GrowthTable) -> tuple[pd.DataFrame, Floats, Floats]:
-    """Mice of a table: frame of avatar, arm, mouse; day and volume_mm3 of shape (mouse, visit), NaN-padded.
-
-    Visits before day 0 are left out: treatment, and the baseline, start there.
-    """
+    """Mice of a table: frame of avatar, arm, mouse; day and volume_mm3 of shape (mouse, visit), NaN-padded."""
     rows = table.rows
     mice = rows[["avatar", "arm", "mouse"]].drop_duplicates(ignore_index=True)
-    mouse_of_row = rows.groupby(["avatar", "arm", "mouse"], sort=False, observed=True).ngroup().to_numpy()
-    on_study = rows["day"].to_numpy(dtype=float) >= 0
-    kept, mouse = rows[on_study], mouse_of_row[on_study]
-    visit = kept.groupby(mouse, sort=False).cumcount().to_numpy()
+    mouse = rows.groupby(["avatar", "arm", "mouse"], sort=False, observed=True).ngroup().to_numpy()
+    visit = rows.groupby(mouse, sort=False).cumcount().to_numpy()
     shape = (len(mice), int(visit.max()) + 1 if len(visit) else 1)
     day, volume = np.full(shape, np.nan), np.full(shape, np.nan)
-    day[mouse, visit] = kept["day"].to_numpy(dtype=float)
-    volume[mouse, visit] = kept["volume_mm3"].to_numpy(dtype=float)
+    day[mouse, visit] = rows["day"].to_numpy(dtype=float)
+    volume[mouse, visit] = rows["volume_mm3"].to_numpy(dtype=float)
     return mice, day, volume
 
 
