@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from avatar_trials.endpoints.intervals import check_level
+
 Floats = NDArray[np.float64]
 
 INTERVAL_KINDS = ("plain", "log", "log-log")
@@ -234,8 +236,7 @@ def check_interval(kind: str, level: float) -> None:
     """Raise ValueError unless `kind` is one of INTERVAL_KINDS and `level` lies in (0, 1)."""
     if kind not in INTERVAL_KINDS:
         raise ValueError(f"unknown interval kind {kind!r}: expected one of {', '.join(INTERVAL_KINDS)}")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1: received {level}")
+    check_level(level)
 
 
 def check_probability(probability: float) -> None:

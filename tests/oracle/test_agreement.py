@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from avatar_trials import endpoints
 from avatar_trials.endpoints import association, intervals
+from avatar_trials.endpoints.arm_outcomes import common_horizon
 from avatar_trials.endpoints.individual import INDIVIDUAL_COLUMNS
 from avatar_trials.endpoints.population import POPULATION_COLUMNS
 from avatar_trials.intake import GrowthTable
@@ -404,6 +405,107 @@ def test_references_of_a_population_measure() -> None:
         abs(responded.mean() - responded[calls["arm"] == "drug2"].mean())
     )
     assert (row["lower"], row["upper"]) == (np.sort(first)[1], np.sort(first)[-2])
+
+
+def test_distances_are_between_each_trial_and_the_observed_mice() -> None:
+    trial, table = correlated(0.5, n=30, arms=2, trials=15)
+    population, _ = endpoints.agree(trial, table, rule="gao2015_text")
+    first, second = (
+        endpoints.trial_response(trial, rule="gao2015_text", volume=name).sel(arm="drug1")
+        for name in ("volume_mm3", "twin_volume_mm3")
+    )
+    mice = endpoints.response_table(table, rule="gao2015_text")
+    observed = mice[mice["arm"] == "drug1"]
+    depth, twin_depth = first["depth_of_response_pct"].to_numpy(), second["depth_of_response_pct"].to_numpy()
+    row = pick(population, "drug1", "W1_depth_of_response_pct")
+    distance = [scipy.stats.wasserstein_distance(d, observed["depth_of_response_pct"]) for d in depth]
+    between = [scipy.stats.wasserstein_distance(a, b) for a, b in zip(depth, twin_depth, strict=True)]
+    pooled = scipy.stats.wasserstein_distance(
+        mice["depth_of_response_pct"], observed["depth_of_response_pct"]
+    )
+    expected = (np.median(distance), np.median(between), pooled)
+    assert (row["emulated"], row["ceiling"], row["null_reference"]) == pytest.approx(expected, abs=1e-9)
+
+    def curve(calls: xr.Dataset | pd.DataFrame) -> endpoints.KaplanMeier:
+        return endpoints.kaplan_meier(calls["time_to_doubling_days"].to_numpy(), calls["doubled"].to_numpy())
+
+    row = pick(population, "drug1", "max_KM_difference")
+    greatest = [
+        endpoints.curve_distance(curve(first), curve(other), 25.0)[0] for other in (observed, second, mice)
+    ]
+    assert (row["emulated"], row["ceiling"]) == pytest.approx(
+        (np.median(greatest[0]), np.median(greatest[1]))
+    )
+    reference = endpoints.curve_distance(curve(mice), curve(observed), 25.0)[0]
+    assert row["null_reference"] == pytest.approx(float(reference))
+    assert "days 0 to 25" in row["method"]
+
+
+def test_rows_over_all_arms() -> None:
+    trial, table = correlated(0.5, n=40, arms=5, trials=15)
+    population, _ = endpoints.agree(trial, table, rule="gao2015_text")
+    responded = [
+        endpoints.trial_response(trial, rule="gao2015_text", volume=name)["category"].isin(["CR", "PR"])
+        for name in ("volume_mm3", "twin_volume_mm3")
+    ]
+    first, second = (r.mean("avatar").to_numpy() for r in responded)
+    calls = endpoints.response_table(table, rule="gao2015_text")
+    observed = (
+        calls["category"]
+        .isin(["CR", "PR"])
+        .groupby(calls["arm"])
+        .mean()[list(trial["arm"].values)]
+        .to_numpy()
+    )
+    apart, ranks = pick(population, "all", "mean_abs_difference_ORR"), pick(population, "all", "Spearman_ORR")
+    assert apart["emulated"] == pytest.approx(np.median(np.abs(first - observed).mean(axis=1)))
+    assert apart["ceiling"] == pytest.approx(np.median(np.abs(first - second).mean(axis=1)))
+    assert apart["null_reference"] == pytest.approx(np.abs(observed.mean() - observed).mean())
+    by_trial = [scipy.stats.spearmanr(f, observed).statistic for f in first]
+    assert ranks["emulated"] == pytest.approx(np.median(by_trial))
+    assert (apart["n"], ranks["n"], ranks["null_reference"]) == (5, 5, 0.0)
+
+
+def test_kappa_interval_carries_the_choice_of_avatars() -> None:
+    trial, table = correlated(0.9, n=60, arms=2, trials=10)
+    one_trial = trial.isel(trial=np.zeros(10, dtype=int)).assign_coords(trial=np.arange(10))
+    _, individual = endpoints.agree(one_trial, table, rule="gao2015_text")
+    row = pick(individual, "drug1", "Cohen_kappa")
+    assert row["lower"] < row["value"] < row["upper"]
+
+
+def test_restricted_mean_horizon_and_interval() -> None:
+    names = [f"a{i}" for i in range(6)]
+    rates = np.stack([np.full(6, 0.3), [0.3, 0.3, 0.2, 0.2, 0.0, 0.0]], axis=-1)
+    observed = volumes(rates)
+    observed[4, 1, 4:] = np.nan
+    table = growth_table(names, ["fast", "mixed"], DAYS, observed)
+    readout = endpoints.readout_observed(table, rule="pct_sheet", doubling="log_linear")
+    fast, mixed = readout[readout["endpoint"] == "RMST_days"].to_dict("records")
+    times = np.array([np.log(2) / 0.3] * 2 + [np.log(2) / 0.2] * 2 + [15.0, 25.0])
+    km = endpoints.kaplan_meier(times, np.arange(6) < 4)
+    mean, error = (float(x) for x in endpoints.restricted_mean(km, 25.0))
+    half = scipy.stats.norm.ppf(0.95) * error
+    assert "tau = 25 d (all curves known to there)" in mixed["method"]
+    assert (mixed["estimate"], mixed["lower"], mixed["upper"]) == pytest.approx(
+        (mean, mean - half, mean + half)
+    )
+    assert (mixed["n"], mixed["n_censored"], fast["n_censored"]) == (6, 2, 0)
+    only_fast = endpoints.readout_observed(
+        table.select(arms=["fast"]), rule="pct_sheet", doubling="log_linear"
+    ).to_dict("records")[-1]
+    assert "tau = 2.31049 d" in only_fast["method"]
+
+
+def test_common_horizon_is_set_by_the_shortest_curve_that_has_not_ended() -> None:
+    ended = endpoints.kaplan_meier([3.0, 9.0], [True, True])
+    open_20 = endpoints.kaplan_meier([5.0, 20.0], [True, False])
+    open_30 = endpoints.kaplan_meier([[5.0, 28.0], [4.0, 30.0], [1.0, 35.0]], [True, False])
+    nobody = endpoints.kaplan_meier([np.nan], [False])
+    assert common_horizon([ended, open_20, open_30, nobody]) == 20.0
+    assert common_horizon([open_30, ended]) == 30.0
+    assert common_horizon([ended]) == 9.0
+    assert np.isnan(common_horizon([nobody]))
 
 
 def test_individual_intervals_resample_avatars() -> None:

@@ -187,6 +187,7 @@ def test_melanoma_median_days_to_doubling(melanoma: GrowthTable) -> None:
         readout[readout["endpoint"] == "time_to_doubling_days"].set_index("arm").loc[list(MELANOMA_ARMS)]
     )
     assert list(doubling["estimate"].round()) == [7, 17, 54, 67]
+    assert list(doubling["n_censored"]) == [0, 5, 11, 13]
     assert list(doubling["upper"].isna()) == [False, False, False, True]
     assert doubling["method"].iloc[-1].endswith("not reached: upper")
 
