@@ -1,0 +1,266 @@
+"""The report of a trial: one HTML page that needs nothing else, the same bytes for the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import xarray as xr
+from markupsafe import Markup
+
+from avatar_trials.endpoints import response_table, trial_response
+from avatar_trials.report import agreement, record, tables
+from avatar_trials.report.readings import FURTHER, MAIN
+from avatar_trials.report.text import clean, count, listed, percent
+from avatar_trials.stamp import write_atomic
+
+if TYPE_CHECKING:
+    from avatar_trials.intake import GrowthTable
+    from avatar_trials.report.canvas import Image
+
+TEMPLATE = "report.html.j2"
+NEEDED_COLUMNS = {
+    "readout_emulated": ("arm", "endpoint", "estimate", "lower", "upper", "level", "n", "n_censored", "method"),
+    "readout_observed": ("arm", "endpoint", "estimate", "lower", "upper", "level", "n", "n_censored", "method"),
+    "population": (
+        "arm", "measure", "emulated", "lower", "upper", "level", "observed", "difference", "covered",
+        "null_reference", "ceiling", "n", "method",
+    ),
+    "individual": (
+        "arm", "measure", "value", "lower", "upper", "level", "null_reference", "ceiling", "n", "method",
+    ),
+    "gates": ("check", "value", "limit", "passed", "worst"),
+    "parameters": ("name", "unit", "meaning", "prior", "lower", "upper", "contraction"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What a report shows.
+
+    `arms`: in the design's order. `trial`: as in trial.nc (trial, avatar, arm, visit). `observed` None, and then
+    `readout_observed`, `population` and `individual` None too: a trial without mice to compare. `posterior`: as in
+    posterior.nc, for the predictive overlay. `parameters` has a column "median" or "mean" beside those in
+    NEEDED_COLUMNS, its interval at `level`. `rule`, `doubling`, `level`: those the readouts were made with.
+    `calibrated_on_observed`: whether the emulated avatars were calibrated on the very mice of `observed`.
+    """
+
+    title: str
+    question: str
+    design_facts: dict[str, str]
+    arms: list[str]
+    trial: xr.Dataset
+    observed: GrowthTable | None
+    readout_emulated: pd.DataFrame
+    readout_observed: pd.DataFrame | None
+    population: pd.DataFrame | None
+    individual: pd.DataFrame | None
+    posterior: xr.DataTree | None
+    gates: pd.DataFrame | None
+    parameters: pd.DataFrame | None
+    notices: list[str]
+    stamp: dict[str, Any]
+    synthetic: bool
+    rule: str
+    doubling: str
+    level: float
+    calibrated_on_observed: bool
+
+
+def write_report(path: Path | str, inputs: ReportInputs) -> Path:
+    """Write the report to `path` in one step and return where it is.
+
+    Figures are drawn under matplotlib's default settings, which are changed for the while: do not draw in another
+    thread meanwhile. Raises ValueError, with everything that is wrong, for inputs that do not fit together, and
+    OSError where the file cannot be written.
+    """
+    problems = _problems(inputs)
+    if problems:
+        raise ValueError("the report cannot be written: " + "; ".join(problems))
+    page = render(inputs).encode("utf-8")
+    target = Path(path)
+    write_atomic(target, lambda temporary: temporary.write_bytes(page))
+    return target
+
+
+def render(inputs: ReportInputs) -> str:
+    """The report's HTML. Everything from outside is escaped; nothing in the template is marked as safe."""
+    responses = trial_response(inputs.trial, rule=inputs.rule, doubling=inputs.doubling)
+    mice = None if inputs.observed is None else _mice(inputs)
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_safe,
+    )
+    source = resources.files("avatar_trials.report").joinpath(TEMPLATE).read_text("utf-8")
+    return environment.from_string(source).render(
+        inputs=inputs,
+        level=percent(inputs.level),
+        size=_size(inputs, mice),
+        last_day=f"{_last_day(inputs):g}",
+        longer=_followed_longer(inputs),
+        failed=record.failed_gates(inputs.gates),
+        readout=_readout(inputs),
+        agreement=_agreement(inputs),
+        figures=_figures(inputs, responses, mice),
+        parameters=None if inputs.parameters is None else record.parameter_rows(inputs.parameters),
+        point="mean" if inputs.parameters is None else record.point_column(inputs.parameters),
+        gates=None if inputs.gates is None else record.gate_rows(inputs.gates),
+        stamp=record.stamp_rows(inputs.stamp),
+    )
+
+
+def _figures(inputs: ReportInputs, responses: xr.Dataset, mice: pd.DataFrame | None) -> dict[str, Any]:
+    """The figures by name; drawing libraries are loaded here, so that tables alone stay quick."""
+    from avatar_trials.report import canvas, doubling, glance, predictive, spider, waterfall
+
+    arms, level, last_day = inputs.arms, inputs.level, _last_day(inputs)
+    colours = canvas.arm_colours(arms)
+    named = listed(arms)
+    beside = "" if mice is None else ", observed mice beside"
+    with canvas.paper():
+        figures: dict[str, Image | list[Image] | str | None] = {
+            "overview": canvas.svg(
+                glance.overview(inputs.readout_emulated, inputs.readout_observed, arms, colours),
+                f"Response rates, depth of response and time to doubling of {named}{beside}; numbers in the table.",
+            ),
+            "doubling": canvas.svg(
+                doubling.doubling_curves(responses, mice, arms, colours, last_day, level),
+                f"Kaplan-Meier curves of the time to doubling of {named}{beside}.",
+            ),
+            "waterfall": canvas.svg(
+                waterfall.waterfall(responses, mice, arms, colours, level),
+                f"Sorted depth of response of {named}{beside}.",
+            ),
+            "spider": canvas.svg(
+                spider.spider(inputs.trial, inputs.observed, arms, colours, level),
+                f"Volume relative to baseline over time of {named}{beside}.",
+            ),
+            "predictive": [],
+            "coverage": None,
+        }
+        shown = None if inputs.posterior is None else predictive.predicted(inputs.posterior)
+        if shown is not None:
+            avatars = [str(avatar) for avatar in inputs.trial["avatar"].values]
+            others = sorted({avatar for avatar, _ in shown.of_curve} - set(avatars))
+            figures["predictive"] = [
+                canvas.png(page, f"Observed volumes and predictive bands: {what}.")
+                for page, what in predictive.predictive_pages(shown, [*avatars, *others], arms, colours)
+            ]
+            figures["coverage"] = listed(
+                [
+                    f"{percent(round(shown.coverage(i), 3))} lie inside the {percent(band)} band"
+                    for i, band in enumerate(predictive.BANDS)
+                ]
+            )
+            figures["volumes"] = f"{len(shown.volume_mm3):,}"
+            figures["limit"] = f"{shown.limit_mm3:g} mm³"
+    return figures
+
+
+def _readout(inputs: ReportInputs) -> dict[str, Any]:
+    ours, theirs = inputs.readout_emulated, inputs.readout_observed
+    blocks = []
+    for quantities in (MAIN, FURTHER):
+        known = {name: q for name, q in quantities.items() if (ours["endpoint"] == name).any()}
+        both = [frame[frame["endpoint"].isin(known)] for frame in (ours, theirs) if frame is not None]
+        notes = tables.Footnotes.on([method for frame in both for method in frame["method"]])
+        rows = tables.readout_rows(ours, theirs, inputs.arms, known, notes)
+        blocks.append({"quantities": list(known.values()), "rows": rows, "notes": notes})
+    return {
+        "main": blocks[0],
+        "further": blocks[1],
+        "misses": tables.miss_sentence(ours, theirs, inputs.arms),
+        "further_misses": tables.further_sentence(ours, theirs, inputs.arms),
+    }
+
+
+def _agreement(inputs: ReportInputs) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, rows_of in (
+        ("population", agreement.population_rows),
+        ("individual", agreement.individual_rows),
+    ):
+        frame: pd.DataFrame | None = getattr(inputs, name)
+        found[name] = None
+        if frame is not None:
+            notes = tables.Footnotes.on(frame["method"])
+            found[name] = {"rows": rows_of(frame, inputs.arms, notes), "notes": notes}
+    return found
+
+
+def _mice(inputs: ReportInputs) -> pd.DataFrame:
+    assert inputs.observed is not None
+    mice = response_table(inputs.observed, rule=inputs.rule, doubling=inputs.doubling)
+    return mice[mice["arm"].isin(inputs.arms)]
+
+
+def _size(inputs: ReportInputs, mice: pd.DataFrame | None) -> list[str]:
+    sizes = inputs.trial.sizes
+    facts = [
+        count(sizes["avatar"], "avatar"),
+        count(len(inputs.arms), "arm"),
+        count(sizes["trial"], "replicate trial"),
+        f"visits to day {_last_day(inputs):g}",
+    ]
+    return facts if mice is None else [*facts, count(len(mice), "observed mouse", "observed mice")]
+
+
+def _followed_longer(inputs: ReportInputs) -> str:
+    if inputs.observed is None:
+        return ""
+    mice = inputs.observed.mice
+    longer = int((mice["arm"].isin(inputs.arms) & (mice["last_day"] > _last_day(inputs))).sum())
+    if not longer:
+        return ""
+    return (
+        "1 observed mouse was followed longer"
+        if longer == 1
+        else f"{longer} observed mice were followed longer"
+    )
+
+
+def _last_day(inputs: ReportInputs) -> float:
+    return float(np.max(inputs.trial["day"].values))
+
+
+def _problems(inputs: ReportInputs) -> list[str]:
+    found = []
+    if not inputs.arms or len(set(inputs.arms)) != len(inputs.arms):
+        found.append(f"arms must be named, each once: received {inputs.arms}")
+    if not 0 < inputs.level < 1:
+        found.append(f"level must lie between 0 and 1: received {inputs.level}")
+    sizes = inputs.trial.sizes
+    empty = [dim for dim in ("trial", "avatar", "arm", "visit") if not sizes.get(dim)]
+    if empty or not _last_day(inputs) > 0:
+        found.append(
+            f"the trial has nothing in {', '.join(empty)}" if empty else "the trial has no visit after day 0"
+        )
+    for name, columns in NEEDED_COLUMNS.items():
+        frame: pd.DataFrame | None = getattr(inputs, name)
+        if frame is None:
+            continue
+        found += _missing(name, frame, columns)
+        if "level" in frame and not np.allclose(frame["level"].astype(float), inputs.level):
+            found.append(f"{name} was made at another level than {inputs.level:g}")
+    if inputs.parameters is not None and not {"median", "mean"} & set(inputs.parameters):
+        found.append('parameters has neither a column "median" nor "mean"')
+    return found
+
+
+def _missing(name: str, frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    missing = [column for column in columns if column not in frame]
+    return [f"{name} has no column {', '.join(missing)}"] if missing else []
+
+
+def _safe(value: object) -> object:
+    """Text made safe to show, which the template engine then escapes; a macro's output has been through both."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

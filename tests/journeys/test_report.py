@@ -1,0 +1,415 @@
+"""The report as a reader meets it: what it shows, in which order, and that its figures show the data."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib
+import matplotlib.colors
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from avatar_trials.endpoints import (
+    kaplan_meier,
+    readout_observed,
+    readout_trial,
+    response_table,
+    trial_response,
+)
+from avatar_trials.report import (
+    ReportInputs,
+    canvas,
+    doubling,
+    format_readout,
+    predictive,
+    waterfall,
+    write_report,
+)
+from avatar_trials.report.readings import MAIN, read
+from tests.fake_trial import ARMS, DOUBLING, LEVEL, LIMIT_MM3, RULE, gates, report_inputs
+
+Floats = NDArray[np.float64]
+SECTIONS = ["readout", "doubling", "waterfall", "spider", "predictive", "agreement", "record"]
+
+
+class Page(HTMLParser):
+    """Text, tables (rows of cell texts), banners, section ids and image addresses of a report."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.tables: list[list[list[str]]] = []
+        self.banners: list[str] = []
+        self.sections: list[str] = []
+        self.images: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        self.text = " ".join(self.text.split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+        elif tag == "section":
+            self.sections.append(named["id"])
+        elif tag == "img":
+            self.images.append(named["src"])
+        elif tag == "p" and named.get("class", "").startswith("banner"):
+            self.banners.append(named["class"].split()[-1])
+        if tag not in ("meta", "img"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._open or "sup" in self._open:
+            return
+        self.text += data
+        if {"td", "th"} & set(self._open):
+            self.tables[-1][-1][-1] += data
+
+
+def written(inputs: ReportInputs, tmp_path: Path) -> tuple[str, Page]:
+    html = write_report(tmp_path / "report.html", inputs).read_text("utf-8")
+    return html, Page(html)
+
+
+@pytest.fixture(scope="module")
+def inputs() -> ReportInputs:
+    return report_inputs()
+
+
+@pytest.fixture(scope="module")
+def html(inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_report(tmp_path_factory.mktemp("report") / "report.html", inputs).read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def moved(frame: pd.DataFrame, arm: str, endpoint: str, **values: float | str) -> pd.DataFrame:
+    """The readout with some values of one row replaced."""
+    changed = frame.copy()
+    for name, value in values.items():
+        changed.loc[(changed["arm"] == arm) & (changed["endpoint"] == endpoint), name] = value
+    return changed
+
+
+def test_sections_stand_in_reading_order(page: Page) -> None:
+    assert page.sections == SECTIONS
+    for fact in ("8 avatars", "4 arms", "25 replicate trials", "visits to day 66", "32 observed mice"):
+        assert fact in page.text
+
+
+def test_readout_table_holds_every_number_of_the_readouts(inputs: ReportInputs, page: Page) -> None:
+    rows = [row[-7:] for row in page.tables[0][1:]]
+    assert [row[0] for row in page.tables[0][1:] if len(row) == 9] == ARMS
+    frames = {"emulated": inputs.readout_emulated, "observed": inputs.readout_observed}
+    shown = iter(rows)
+    for arm in ARMS:
+        for frame in frames.values():
+            cells = next(shown)
+            for endpoint, cell in zip(MAIN, cells[2:], strict=True):
+                assert frame is not None
+                row = frame[(frame["arm"] == arm) & (frame["endpoint"] == endpoint)].iloc[0]
+                scale = 100 if endpoint in ("ORR", "DCR") else 1
+                digits = 1 if endpoint == "time_to_doubling_days" else 0
+                unit = "d" if digits else "%"
+                numbers = [
+                    float(n.replace("−", "-")) for n in re.findall(r"[−+]?\d+(?:\.\d+)?(?=[ ,\]])", cell)
+                ]
+                expected = [row[name] for name in ("estimate", "lower", "upper")]
+                finite = [float(x) for x in expected if pd.notna(x)]
+                assert numbers == pytest.approx([scale * x for x in finite], abs=0.5 * 10**-digits + 1e-9)
+                assert cell.count("not reached") == 3 - len(finite)
+                assert pd.isna(expected[0]) or f" {unit} [" in cell
+
+
+def test_page_needs_nothing_else(html: str, page: Page) -> None:
+    assert "http:" not in html
+    assert "https:" not in html
+    assert "<script" not in html
+    assert "default-src 'none'" in html
+    assert len(page.images) == 5
+    for image in page.images:
+        kind, data = re.fullmatch(r"data:image/(svg\+xml|png);base64,(.+)", image).groups()  # type: ignore[union-attr]
+        content = base64.b64decode(data, validate=True)
+        if kind == "png":
+            assert content.startswith(b"\x89PNG")
+        else:
+            assert ElementTree.fromstring(content).tag.endswith("svg")
+
+
+def test_same_inputs_give_the_same_bytes_whatever_matplotlib_is_set_to(
+    inputs: ReportInputs, html: str, tmp_path: Path
+) -> None:
+    with matplotlib.rc_context({"font.size": 31, "text.parse_math": True, "svg.hashsalt": "other"}):
+        again = write_report(tmp_path / "again.html", inputs).read_text("utf-8")
+        assert matplotlib.rcParams["font.size"] == 31
+    assert again == html
+
+
+def test_another_process_writes_the_same_bytes(html: str, tmp_path: Path) -> None:
+    program = (
+        "import sys; from tests.fake_trial import report_inputs; from avatar_trials.report import write_report; "
+        "write_report(sys.argv[1], report_inputs())"
+    )
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONHASHSEED": "12", "PYTHONPATH": str(root)}
+    target = tmp_path / "report.html"
+    subprocess.run([sys.executable, "-c", program, target], check=True, env=environment, timeout=120)
+    assert target.read_text("utf-8") == html
+
+
+def test_a_miss_is_marked_and_told(inputs: ReportInputs, tmp_path: Path) -> None:
+    assert inputs.readout_observed is not None
+    same = inputs.readout_emulated
+    far = moved(same, "binimetinib", "ORR", estimate=0.99)
+    unreached: dict[str, float | str] = {
+        "estimate": np.nan,
+        "method": "Kaplan-Meier median; not reached: estimate",
+    }
+    far = moved(far, "untreated", "time_to_doubling_days", **unreached)
+    _, hit = written(replace(inputs, readout_observed=same), tmp_path)
+    assert "All 16 observed values compared" in hit.text
+    assert "outside" not in [cell.split()[-1] for row in hit.tables[0] for cell in row if cell]
+    _, missed = written(replace(inputs, readout_observed=far), tmp_path)
+    assert "Of 16 observed values compared" in missed.text
+    assert "14 lie inside" in missed.text
+    assert "ORR of binimetinib (observed 99 %, emulated" in missed.text
+    assert "time to doubling of untreated (observed not reached, emulated" in missed.text
+    flagged = [cell for row in missed.tables[0] for cell in row if cell.endswith("outside")]
+    assert [cell.split()[0] for cell in flagged] == ["not", "99"]
+
+
+def test_a_value_on_the_limit_is_inside(inputs: ReportInputs) -> None:
+    upper = read(inputs.readout_emulated, "binimetinib", "ORR")
+    assert upper is not None
+    on_it = moved(inputs.readout_emulated, "binimetinib", "ORR", estimate=upper.upper + 1e-12)
+    beyond = moved(inputs.readout_emulated, "binimetinib", "ORR", estimate=upper.upper + 1e-6)
+    assert "Outside" not in format_readout(inputs.readout_emulated, on_it)
+    assert "Outside: ORR of binimetinib" in " ".join(format_readout(inputs.readout_emulated, beyond).split())
+
+
+def test_restricted_means_to_other_days_are_not_compared(inputs: ReportInputs, tmp_path: Path) -> None:
+    far = moved(inputs.readout_emulated, "untreated", "RMST_days", estimate=9000.0)
+    _, page = written(replace(inputs, readout_observed=far), tmp_path)
+    assert "mean time to doubling of untreated (observed 9,000.0 d" in page.text
+    method = "restricted mean to tau = 7 d (as asked for)"
+    _, page = written(
+        replace(inputs, readout_observed=moved(far, "untreated", "RMST_days", method=method)), tmp_path
+    )
+    assert "Outside their emulated intervals" not in page.text
+    assert "9,000.0 d" in page.text
+
+
+def test_banners_say_what_is_wrong(inputs: ReportInputs, page: Page, tmp_path: Path) -> None:
+    assert page.banners == []
+    _, failed = written(replace(inputs, gates=gates(passed=False), synthetic=True), tmp_path)
+    assert failed.banners == ["failed", "synthetic"]
+    assert "R-hat 1.31, limit 1.01 (worst: omega_k)" in failed.text
+    assert "bulk ESS 812, limit" not in failed.text.split("The sampler")[0]
+    assert "SYNTHETIC DATA." in failed.text
+    _, ungated = written(replace(inputs, gates=None), tmp_path)
+    assert ungated.banners == ["caution"]
+
+
+def test_in_sample_is_said_wherever_agreement_is_shown(
+    inputs: ReportInputs, page: Page, tmp_path: Path
+) -> None:
+    assert "In sample: the emulated arms were calibrated on the very mice" in page.text
+    assert "these values are no measure of prediction" in page.text
+    _, held_out = written(replace(inputs, calibrated_on_observed=False), tmp_path)
+    assert "Out of sample" in held_out.text
+    assert "no measure of prediction" not in held_out.text
+
+
+def test_what_the_data_do_not_identify_has_no_estimate(page: Page) -> None:
+    parameters = next(table for table in page.tables if table[0][0] == "parameter")
+    shown = {row[0]: row[4] for row in parameters[1:]}
+    assert shown["mu_r"] == "−2.61 [−2.74, −2.48]"
+    assert shown["eta"].strip() == "not identified: prior shown"
+    assert "0.432" not in page.text
+
+
+def test_a_trial_without_observed_mice(inputs: ReportInputs, tmp_path: Path) -> None:
+    alone = replace(
+        inputs, observed=None, readout_observed=None, population=None, individual=None, posterior=None,
+        parameters=None, notices=[], calibrated_on_observed=False,
+    )  # fmt: skip
+    _, page = written(alone, tmp_path)
+    assert page.sections == SECTIONS
+    assert [row[1] for row in page.tables[0][1:]] == ["emulated"] * len(ARMS)
+    assert "There were no observed mice" in page.text
+    assert "ut of sample" not in page.text
+    assert "observed mice" not in page.text.replace("There were no observed mice", "")
+
+
+def test_arms_that_end_nowhere(inputs: ReportInputs, tmp_path: Path) -> None:
+    """An arm where nothing doubles, one without an observed mouse, one without an emulated one."""
+    still = inputs.trial.copy(deep=True)
+    still["volume_mm3"].loc[{"arm": "binimetinib"}] = 200.0
+    still["volume_mm3"].loc[{"arm": "encorafenib"}] = np.nan
+    assert inputs.observed is not None
+    rows = inputs.observed.rows
+    table = replace(inputs.observed, rows=rows[rows["arm"] != "untreated"].reset_index(drop=True))
+    odd = replace(
+        inputs,
+        arms=[*ARMS, "placebo"],
+        trial=still,
+        observed=table,
+        readout_emulated=readout_trial(still, rule=RULE, doubling=DOUBLING, level=LEVEL),
+        readout_observed=readout_observed(table, rule=RULE, doubling=DOUBLING, level=LEVEL),
+        population=None,
+        individual=None,
+    )
+    _, page = written(odd, tmp_path)
+    cells = {row[0]: row[-1] for row in page.tables[0] if len(row) == 9}
+    assert cells["binimetinib"].startswith("not reached [not reached, not reached]")
+    assert cells["encorafenib"].startswith("–")
+    assert cells["placebo"] == "–"
+
+
+def test_inputs_that_do_not_fit_are_refused_together_and_nothing_is_written(
+    inputs: ReportInputs, tmp_path: Path
+) -> None:
+    wrong = replace(inputs, arms=["a", "a"], level=0.8, gates=gates().drop(columns="limit"))
+    with pytest.raises(ValueError, match="each once") as error:
+        write_report(tmp_path / "report.html", wrong)
+    for part in ("another level than 0.8", "gates has no column limit"):
+        assert part in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_readout_as_text_is_aligned_and_fits_a_terminal(inputs: ReportInputs) -> None:
+    text = format_readout(inputs.readout_emulated, inputs.readout_observed, arms=ARMS[::-1])
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert [line.split()[0] for line in lines[2:10:2]] == [arm.split()[0] for arm in ARMS[::-1]]
+    starts = {line.index("emulated") for line in lines if " emulated  " in line}
+    assert starts == {lines[0].index("ORR") - len("emulated  ")}
+    assert "90 % interval" in text
+    orr = read(inputs.readout_emulated, "binimetinib", "ORR")
+    assert orr is not None
+    assert orr.show(MAIN["ORR"]) in text
+    alone = format_readout(inputs.readout_emulated)
+    assert "observed" not in alone
+
+
+def test_observed_steps_and_numbers_at_risk_are_those_of_the_mice(inputs: ReportInputs) -> None:
+    assert inputs.observed is not None
+    mice = response_table(inputs.observed, rule=RULE, doubling=DOUBLING)
+    responses = trial_response(inputs.trial, rule=RULE, doubling=DOUBLING)
+    last = float(inputs.trial["day"].max())
+    figure = doubling.doubling_curves(responses, mice, ARMS, canvas.arm_colours(ARMS), last, LEVEL)
+    for axes, arm in zip(figure.axes, ARMS, strict=True):
+        own = mice[mice["arm"] == arm]
+        curve = kaplan_meier(own["time_to_doubling_days"], own["doubled"])
+        (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+        assert np.array_equal(np.asarray(steps.get_ydata(), dtype=float)[1:], curve.surv)
+        (ticks,) = [line for line in axes.lines if line.get_marker() == "|"]
+        censored = own.loc[~own["doubled"], "time_to_doubling_days"]
+        assert set(np.asarray(ticks.get_xdata(), dtype=float)) == set(censored)
+        texts = [text.get_text() for text in axes.texts]
+        days = [float(day) for day in axes.get_xticks()]
+        first = texts.index("observed") + 1
+        naive = [sum(time >= day for time in own["time_to_doubling_days"]) for day in days]
+        assert [int(n) for n in texts[first : first + len(days)]] == naive
+
+
+def test_waterfall_shows_each_mouse_and_the_order_statistics(inputs: ReportInputs) -> None:
+    assert inputs.observed is not None
+    mice = response_table(inputs.observed, rule=RULE, doubling=DOUBLING)
+    responses = trial_response(inputs.trial, rule=RULE, doubling=DOUBLING)
+    figure = waterfall.waterfall(responses, mice, ARMS, canvas.arm_colours(ARMS), LEVEL)
+    for j, (axes, arm) in enumerate(zip(figure.axes, ARMS, strict=True)):
+        own = mice[mice["arm"] == arm].sort_values("depth_of_response_pct", ascending=False)
+        bars = [bar for bar in axes.patches if isinstance(bar, Rectangle)]
+        heights = [bar.get_height() for bar in bars]
+        assert heights == pytest.approx(np.clip(own["depth_of_response_pct"], -100, axes.get_ylim()[1]))
+        colours = [matplotlib.colors.to_hex(bar.get_facecolor()) for bar in bars]
+        assert colours == [canvas.CATEGORY_COLOURS[category] for category in own["category"]]
+        depth = responses["depth_of_response_pct"].values[:, :, j]
+        ranks = -np.sort(-depth, axis=1)
+        (medians,) = [line for line in axes.lines if line.get_marker() == "o"]
+        shown = np.asarray(medians.get_ydata(), dtype=float)
+        assert shown == pytest.approx(np.clip(np.median(ranks, axis=0), -100, axes.get_ylim()[1]))
+
+
+def test_predictive_coverage_and_limit(inputs: ReportInputs) -> None:
+    assert inputs.posterior is not None
+    shown = predictive.predicted(inputs.posterior)
+    assert shown is not None
+    predictive_volumes = inputs.posterior["posterior_predictive"].to_dataset()["volume_mm3"].values
+    draws = predictive_volumes.reshape(-1, shown.volume_mm3.size)
+    hits = 0
+    for volume, predictions in zip(shown.volume_mm3, draws.T, strict=True):
+        low, high = np.quantile(predictions, [0.05, 0.95])
+        hits += low <= LIMIT_MM3 if volume < LIMIT_MM3 else low <= volume <= high
+    assert shown.coverage(0) == pytest.approx(hits / len(shown.volume_mm3))
+    assert shown.limit_mm3 == LIMIT_MM3
+    assert sum(len(curves) for curves in shown.of_curve.values()) == 32
+    assert predictive.predicted(xr.DataTree.from_dict({"/posterior": xr.Dataset({"a": 1.0})})) is None
+
+
+def test_colours_stay_with_their_arm_and_apart_for_every_eye() -> None:
+    assert (
+        canvas.arm_colours(ARMS)["binimetinib"]
+        == canvas.arm_colours(["encorafenib", "binimetinib"])["binimetinib"]
+    )
+    # Machado et al. 2009, full protanopia, deuteranopia, tritanopia, on linear RGB.
+    eyes = [
+        np.eye(3),
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    ]
+    arms = [canvas.UNTREATED_COLOUR, *canvas.ARM_COLOURS[:5]]
+    for colours in (arms, list(canvas.CATEGORY_COLOURS.values())):
+        for eye in eyes:
+            seen = [cie_lab(np.clip(np.asarray(eye) @ linear(colour), 0, 1)) for colour in colours]
+            assert min(float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2)) > 15
+
+
+def linear(colour: str) -> Floats:
+    rgb = np.array(matplotlib.colors.to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def cie_lab(rgb: Floats) -> Floats:
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ rgb / np.array([0.9505, 1.0, 1.089])
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.slow
+def test_a_trial_of_full_size_is_quick_and_small(tmp_path: Path) -> None:
+    inputs = report_inputs(avatars=33, trials=300, n_visits=60, draws=300)
+    start = time.perf_counter()
+    path = write_report(tmp_path / "report.html", inputs)
+    taken = time.perf_counter() - start
+    print(f"report of 4 arms x 33 avatars x 300 trials: {taken:.1f} s, {path.stat().st_size / 1e6:.1f} MB")
+    assert taken < 30
+    assert path.stat().st_size < 8e6
