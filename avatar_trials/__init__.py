@@ -1,0 +1,74 @@
+"""Avatar Trials: one-mouse-per-patient (1x1x1) trials of patient-derived xenografts, calibrated and emulated.
+
+The public verbs, each a function without hidden state:
+read_volumes -> calibrate_avatars -> cohort_from_posterior -> emulate_trials -> readout_trial, agree -> write_report.
+They are loaded when first used: importing the package is fast, and only `calibrate_avatars` loads PyMC.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avatar_trials.calibrate import calibrate_avatars as calibrate_avatars
+    from avatar_trials.cards import load_design as load_design
+    from avatar_trials.cards import load_model as load_model
+    from avatar_trials.emulate import cohort_from_posterior as cohort_from_posterior
+    from avatar_trials.emulate import emulate_trials as emulate_trials
+    from avatar_trials.endpoints import agree as agree
+    from avatar_trials.endpoints import readout_observed as readout_observed
+    from avatar_trials.endpoints import readout_trial as readout_trial
+    from avatar_trials.endpoints import response_table as response_table
+    from avatar_trials.intake import GrowthTable as GrowthTable
+    from avatar_trials.intake import check_volumes as check_volumes
+    from avatar_trials.intake import read_volumes as read_volumes
+    from avatar_trials.problems import InputError as InputError
+    from avatar_trials.stamp import read_netcdf as read_netcdf
+    from avatar_trials.stamp import write_netcdf as write_netcdf
+
+_HOME = {
+    "GrowthTable": "intake",
+    "InputError": "problems",
+    "agree": "endpoints",
+    "calibrate_avatars": "calibrate",
+    "check_volumes": "intake",
+    "cohort_from_posterior": "emulate",
+    "emulate_trials": "emulate",
+    "load_design": "cards",
+    "load_model": "cards",
+    "read_netcdf": "stamp",
+    "read_volumes": "intake",
+    "readout_observed": "endpoints",
+    "readout_trial": "endpoints",
+    "response_table": "endpoints",
+    "write_netcdf": "stamp",
+}
+
+__all__ = [
+    "GrowthTable",
+    "InputError",
+    "agree",
+    "calibrate_avatars",
+    "check_volumes",
+    "cohort_from_posterior",
+    "emulate_trials",
+    "load_design",
+    "load_model",
+    "read_netcdf",
+    "read_volumes",
+    "readout_observed",
+    "readout_trial",
+    "response_table",
+    "write_netcdf",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'avatar_trials' has no attribute {name!r}")
+    return getattr(import_module(f"avatar_trials.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)

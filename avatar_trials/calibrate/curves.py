@@ -1,0 +1,141 @@
+"""From a GrowthTable to the index arrays of the likelihood: avatars, drugs, curves and their visits, ragged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from avatar_trials.arms import UNTREATED, drugs_of
+from avatar_trials.cards import ModelCard
+from avatar_trials.intake import GrowthTable
+from avatar_trials.problems import InputError, Problem
+
+MIN_FOLLOW_UP_DAYS = 7.0
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Index arrays. `curve` is one mouse; untreated curves first, then treated ones, so that both are slices.
+
+    Per curve: avatar index, arm, mouse, given (curve, drug), follow_up (days, at least 7). Per visit, sorted by curve
+    and day: curve index, day, log_volume (log mm3, the detection limit where censored), censored, volume_mm3.
+    `biomarker` (avatar) is NaN-free 0/1, or None where the table has no such column.
+    """
+
+    avatars: list[str]
+    drugs: list[str]
+    curve_names: list[str]
+    curve_arm: list[str]
+    curve_mouse: list[str]
+    curve_avatar: Ints
+    given: Flags
+    follow_up: Floats
+    obs_curve: Ints
+    day: Floats
+    volume_mm3: Floats
+    log_volume: Floats
+    censored: Flags
+    biomarker: Floats | None
+
+    @property
+    def n_untreated(self) -> int:
+        """Number of untreated curves, which come first."""
+        return int((~self.given.any(axis=1)).sum())
+
+
+def curves_of(table: GrowthTable, card: ModelCard) -> tuple[Curves, list[Problem]]:
+    """The curves a posterior can be calibrated to, with notices of the mice left out.
+
+    Left out: mice without a volume at day 0 or with a single visit. Raises InputError where too little is left: two
+    avatars, an untreated mouse, a single-drug arm for every drug.
+    """
+    mice = table.mice
+    no_baseline = mice["left_truncated"]
+    short = ~no_baseline & (mice["n_visits"] < 2)
+    below = ~no_baseline & ~short & (mice["baseline_mm3"] < card.observation.detection_limit_mm3)
+    notices = []
+    for chosen, why in (
+        (no_baseline, "no volume at day 0"),
+        (short, "a single visit"),
+        (below, "a baseline below the detection limit"),
+    ):
+        if chosen.any():
+            named = ", ".join(mice.loc[chosen, "mouse"].head(5))
+            notices.append(
+                Problem(
+                    "N02", "warning", f"{int(chosen.sum())} mice left out of the calibration: {why} ({named})"
+                )
+            )
+    mice = mice[~(no_baseline | short | below)].reset_index(drop=True)
+    treated = mice["arm"] != UNTREATED
+    mice = pd.concat([mice[~treated], mice[treated]], ignore_index=True)
+    drugs = sorted({drug for arm in mice["arm"] for drug in drugs_of(arm)}, key=str.casefold)
+    _refuse_too_little(mice, drugs, table.source)
+
+    names = mice["avatar"] + " | " + mice["arm"] + " | " + mice["mouse"]
+    avatars = sorted(mice["avatar"].unique())
+    given = np.array([[drug in drugs_of(arm) for drug in drugs] for arm in mice["arm"]]).reshape(
+        len(mice), len(drugs)
+    )
+    keyed = pd.MultiIndex.from_frame(mice[["avatar", "arm", "mouse"]])
+    rows = table.rows
+    place = keyed.get_indexer(pd.MultiIndex.from_frame(rows[["avatar", "arm", "mouse"]]))
+    rows = rows.assign(curve=place)[place >= 0].sort_values(["curve", "day"], kind="stable")
+    volume = rows["volume_mm3"].to_numpy(float)
+    limit = card.observation.detection_limit_mm3
+    curves = Curves(
+        avatars=avatars,
+        drugs=drugs,
+        curve_names=list(names),
+        curve_arm=list(mice["arm"]),
+        curve_mouse=list(mice["mouse"]),
+        curve_avatar=np.searchsorted(avatars, mice["avatar"]).astype(np.int64),
+        given=given,
+        follow_up=np.maximum(mice["last_day"].to_numpy(float), MIN_FOLLOW_UP_DAYS),
+        obs_curve=rows["curve"].to_numpy(np.int64),
+        day=rows["day"].to_numpy(float),
+        volume_mm3=volume,
+        log_volume=np.log(np.maximum(volume, limit)),
+        censored=volume < limit,
+        biomarker=_biomarker(table, avatars, card.biomarker),
+    )
+    return curves, notices
+
+
+def _biomarker(table: GrowthTable, avatars: list[str], column: str) -> Floats | None:
+    if column not in table.avatars.columns:
+        return None
+    values = pd.to_numeric(table.avatars[column], errors="coerce").reindex(avatars).to_numpy(float)
+    if not np.isin(values, (0.0, 1.0)).all():
+        what = f"covariate {column} must be 0 or 1 for every avatar"
+        raise InputError(
+            Problem("K01", "error", what, "Fill it or remove the column", table.source, column=column)
+        )
+    return values if 0 < values.sum() < len(values) else None
+
+
+def _refuse_too_little(mice: pd.DataFrame, drugs: list[str], source: str) -> None:
+    problems = []
+    if mice["avatar"].nunique() < 2:
+        problems.append("a hierarchy needs at least 2 avatars")
+    if not (mice["arm"] == UNTREATED).any():
+        problems.append("no untreated mouse: growth cannot be told from kill")
+    if not drugs:
+        problems.append("no treated mouse")
+    singles = {arm for arm in mice["arm"] if len(drugs_of(arm)) == 1}
+    alone = [drug for drug in drugs if drug not in singles]
+    if alone:
+        problems.append(f"only in combinations, never alone: {', '.join(alone)}")
+    if problems:
+        raise InputError(
+            [
+                Problem("K02", "error", what, "Give volumes of those mice, or change the arms", source)
+                for what in problems
+            ]
+        )

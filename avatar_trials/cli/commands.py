@@ -1,0 +1,278 @@
+"""The commands: each reads files, goes through one room and writes files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avatar_trials.problems import InputError, Problem, errors_of
+
+app = typer.Typer(
+    name="avatar-trials",
+    help="One-mouse-per-patient (1x1x1) trials of patient-derived xenografts: from tumour volumes to calibrated "
+    "avatars, emulated trials, response, time to doubling and agreement.\n\n"
+    "Start with: avatar-trials run melanoma_braf_mek (an embedded synthetic panel, about 5 minutes), then with "
+    "--volumes YOUR_FILE.csv. A table of volumes has the columns avatar, arm, day, volume_mm3, or those of the PDX "
+    "Encyclopedia sheet.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Design = Annotated[
+    str, typer.Argument(metavar="DESIGN", help="Trial design: a name from `list`, or a .toml file.")
+]
+Volumes = Annotated[Path, typer.Argument(metavar="VOLUMES", help="Table of tumour volumes (.csv or .xlsx).")]
+VolumesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--volumes",
+        help="Table of tumour volumes (.csv or .xlsx). Without it: the design's embedded synthetic panel.",
+    ),
+]
+Unconverged = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unconverged",
+        help="Go on although the posterior failed its convergence gates; the report says so in red.",
+    ),
+]
+Rule = Annotated[
+    str,
+    typer.Option(
+        "--rule",
+        help="mRECIST rule: gao2015_text (the paper's text) or pct_sheet (reproduces the published calls).",
+    ),
+]
+Doubling = Annotated[
+    str, typer.Option("--doubling", help="Time to doubling: pct_sheet (linear, as published) or log_linear.")
+]
+
+
+def say(text: str) -> None:
+    """One line of progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@app.command()
+def run(
+    design: Design,
+    volumes: VolumesOption = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything that is written.")] = Path(
+        "out"
+    ),
+    allow_unconverged: Unconverged = False,
+) -> None:
+    """The main job: calibrate, emulate, read out, compare, report.
+
+    Writes posterior.nc, trial.nc, readout.csv, agreement_*.csv, response.csv, parameters.csv, gates.csv and
+    report.html, prints the readout table and the path of the report.
+    """
+    from avatar_trials.cards import load_design
+    from avatar_trials.cli import flow
+    from avatar_trials.report import format_readout
+
+    chosen = load_design(design)
+    card = flow.model_of(chosen, _folder_of(design))
+    result, report = flow.write_run(
+        chosen, card, volumes, out, progress=sys.stderr.isatty(), allow_unconverged=allow_unconverged, say=say
+    )
+    print(format_readout(result.emulated, result.observed, arms=chosen.arm_names))
+    print(f"\nReport: {report.resolve()}")
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Volume tables (.csv, .xlsx), designs or model cards (.toml)."
+        ),
+    ],
+) -> None:
+    """Check files before anything is computed: every problem with its file, line, column and remedy."""
+    from avatar_trials.cards import check_card
+    from avatar_trials.intake import check_volumes
+
+    refused = False
+    for file in files:
+        problems = check_card(file) if file.suffix.casefold() == ".toml" else check_volumes(file)
+        for problem in problems:
+            print(problem)
+        refused |= bool(errors_of(problems))
+        print(f"{file}: {'refused' if errors_of(problems) else 'can be used'}")
+    if refused:
+        raise typer.Exit(InputError.exit_code)
+
+
+@app.command()
+def response(
+    volumes: Volumes,
+    out: Annotated[Path, typer.Option("-o", "--out", help="CSV file to write, one row a mouse.")] = Path(
+        "response.csv"
+    ),
+    rule: Rule = "gao2015_text",
+    doubling: Doubling = "pct_sheet",
+) -> None:
+    """Response of every mouse: best response, best average response, mRECIST, depth of response, time to doubling."""
+    from avatar_trials.cli.files import write_csv
+    from avatar_trials.endpoints import response_table
+    from avatar_trials.intake import read_volumes
+
+    _known("--rule", rule, ("gao2015_text", "pct_sheet"))
+    _known("--doubling", doubling, ("pct_sheet", "log_linear"))
+    table = read_volumes(volumes)
+    for notice in table.notices:
+        say(str(notice))
+    calls = response_table(table, rule=rule, doubling=doubling)
+    write_csv(calls, out)
+    counts = calls["category"].replace("", "not evaluable").value_counts()
+    print(
+        f"{len(calls)} mice, mRECIST rule {rule}: "
+        + ", ".join(f"{name} {count}" for name, count in counts.items())
+    )
+    print(f"Written: {out}")
+
+
+@app.command()
+def calibrate(
+    design: Design,
+    volumes: VolumesOption = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Posterior file to write.")] = Path("posterior.nc"),
+) -> None:
+    """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass."""
+    from avatar_trials.calibrate import gates_of, require_passed
+    from avatar_trials.cards import load_design
+    from avatar_trials.cli import flow
+
+    chosen = load_design(design)
+    card = flow.model_of(chosen, _folder_of(design))
+    table = flow.volumes_for(chosen, volumes)
+    tree = flow.calibrated(table, chosen, card, out, progress=sys.stderr.isatty(), say=say)
+    print(gates_of(tree)[["check", "value", "limit", "passed"]].to_string(index=False))
+    print(f"Written: {out}")
+    require_passed(gates_of(tree))
+
+
+@app.command()
+def emulate(
+    design: Design,
+    posterior: Annotated[
+        Path, typer.Option("--posterior", help="Posterior file, from `calibrate` or `run`.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Trial file to write.")] = Path("trial.nc"),
+    allow_unconverged: Unconverged = False,
+) -> None:
+    """Emulate a design's replicate trials with the avatars of a posterior."""
+    from avatar_trials.cards import load_design
+    from avatar_trials.cli import flow
+
+    chosen = load_design(design)
+    card = flow.model_of(chosen, _folder_of(design))
+    tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
+    trial = flow.emulated(tree, chosen, card, out)
+    sizes = trial.sizes
+    print(f"{sizes['trial']:,} trials of {sizes['avatar']} avatars and {sizes['arm']} arms. Written: {out}")
+
+
+@app.command()
+def readout(
+    trial: Annotated[Path, typer.Argument(metavar="TRIAL", help="Trial file, from `emulate` or `run`.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="CSV file to write.")] = Path("readout.csv"),
+) -> None:
+    """Read ORR, DCR, depth of response and time to doubling off a trial, arm by arm, with intervals."""
+    from avatar_trials.cli import flow
+    from avatar_trials.cli.files import write_csv
+    from avatar_trials.report import format_readout
+
+    emulated = flow.read_trial(trial)
+    frame = flow.readings(emulated, None, flow.rules_of(emulated)).emulated
+    write_csv(frame, out)
+    print(format_readout(frame))
+    print(f"Written: {out}")
+
+
+@app.command()
+def agree(
+    trial: Annotated[Path, typer.Argument(metavar="TRIAL", help="Trial file, from `emulate` or `run`.")],
+    volumes: Volumes,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the two tables.")] = Path("."),
+) -> None:
+    """Compare a trial with observed mice: populations and individuals, in two tables that do not imply one another."""
+    from avatar_trials.cli import flow
+    from avatar_trials.cli.files import write_csv
+    from avatar_trials.intake import read_volumes
+
+    emulated = flow.read_trial(trial)
+    arms = [str(arm) for arm in emulated["arm"].values]
+    avatars = {str(name) for name in emulated["avatar"].values}
+    table = read_volumes(volumes)
+    shared = [name for name in table.avatars.index if name in avatars]
+    table = table.select(
+        avatars=shared or None, arms=[arm for arm in arms if arm in set(table.rows["arm"])] or arms
+    )
+    result = flow.readings(emulated, table, flow.rules_of(emulated))
+    for frame, name in ((result.population, flow.POPULATION), (result.individual, flow.INDIVIDUAL)):
+        if frame is not None:
+            print(f"Written: {write_csv(frame, out / name)}")
+
+
+@app.command()
+def report(
+    design: Design,
+    trial: Annotated[Path, typer.Option("--trial", help="Trial file, from `emulate` or `run`.")],
+    posterior: Annotated[
+        Path | None, typer.Option("--posterior", help="Posterior file; without it no predictive overlay.")
+    ] = None,
+    volumes: VolumesOption = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write the report of a trial again, from its files."""
+    from avatar_trials.cards import load_design
+    from avatar_trials.cli import flow
+
+    chosen = load_design(design)
+    emulated = flow.read_trial(trial)
+    flow.require_same_arms(emulated, chosen)
+    tree = None if posterior is None else flow.read_posterior(posterior, allow_unconverged=True)
+    table = (
+        flow.volumes_for(chosen, volumes)
+        if volumes is not None or emulated.attrs.get("synthetic", 0)
+        else None
+    )
+    result = flow.readings(emulated, table, flow.rules_of(emulated))
+    card = flow.model_of(chosen, _folder_of(design))
+    print(f"Report: {flow.reported(chosen, card, tree, emulated, table, result, out).resolve()}")
+
+
+@app.command("list")
+def list_library() -> None:
+    """List the trial designs, model cards and synthetic panels that come with the program."""
+    from avatar_trials.cards import load_design, load_model
+    from avatar_trials.library import known
+
+    print("Trial designs")
+    for name in known("trial_designs"):
+        print(f"  {name}: {load_design(name).title}")
+    print("Model cards")
+    for name in known("models"):
+        print(f"  {name}: {load_model(name).title}")
+    print("Panels (synthetic)")
+    for name in known("panels"):
+        print(f"  {name}")
+
+
+def _folder_of(design: str) -> Path | None:
+    path = Path(design)
+    return path if path.suffix == ".toml" else None
+
+
+def _known(option: str, value: str, names: tuple[str, ...]) -> None:
+    if value not in names:
+        raise InputError(
+            Problem("O01", "error", f"{option} {value!r} is unknown", f"Known are {', '.join(names)}")
+        )

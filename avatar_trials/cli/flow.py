@@ -1,0 +1,256 @@
+"""The rooms in a row, as the command line runs them: volumes, posterior, trial, readout, agreement, report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from avatar_trials.cards import ModelCard, TrialDesign, load_model
+from avatar_trials.cli.files import stamp_of, write_csv
+from avatar_trials.endpoints import agree, readout_observed, readout_trial, response_table
+from avatar_trials.intake import GrowthTable, read_volumes
+from avatar_trials.library import find_card
+from avatar_trials.problems import InputError, Problem
+from avatar_trials.stamp import StampError, read_netcdf, read_stamp, write_netcdf
+
+Say = Callable[[str], None]
+
+POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
+READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
+POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
+PARAMETERS, GATES = "parameters.csv", "gates.csv"
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Everything read off a trial and the mice beside it."""
+
+    emulated: pd.DataFrame
+    observed: pd.DataFrame | None
+    population: pd.DataFrame | None
+    individual: pd.DataFrame | None
+
+
+def volumes_for(design: TrialDesign, volumes: Path | None) -> GrowthTable:
+    """The mice of a design: its tumour type and arms, from a file or the embedded panel.
+
+    Raises InputError where the file has no such mice, or an arm of the design is missing.
+    """
+    path = find_card("panels", design.cohort.panel) if volumes is None else volumes
+    table = read_volumes(path)
+    return table.select(tumor_type=design.cohort.tumor_type, arms=design.arm_names)
+
+
+def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
+    """The model card that a design names, beside the design file or in the library."""
+    return load_model(design.model, beside=design_path.parent if design_path else None)
+
+
+def calibrated(
+    table: GrowthTable, design: TrialDesign, card: ModelCard, path: Path, *, progress: bool, say: Say
+) -> xr.DataTree:
+    """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at."""
+    from avatar_trials.calibrate import calibrate_avatars, gates_of
+
+    tree = calibrate_avatars(table, card, seed=design.seed, progress=progress, say=say)
+    passed = bool(gates_of(tree)["passed"].all())
+    write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed))
+    return read_posterior(path, allow_unconverged=True)
+
+
+def read_posterior(path: Path, *, allow_unconverged: bool = False) -> xr.DataTree:
+    """Read posterior.nc. Raises StampError where it is damaged, or did not pass its gates and that is not allowed."""
+    tree = read_netcdf(path, kind="posterior")
+    assert isinstance(tree, xr.DataTree)
+    if not allow_unconverged and not read_stamp(tree).get("gates_passed", False):
+        raise StampError(
+            f"{path}: this posterior did not pass its convergence gates, so no trial may be read off it. "
+            "Calibrate with more draws or another model card, or give --allow-unconverged to look at it all the same."
+        )
+    return tree
+
+
+def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path) -> xr.Dataset:
+    """Emulate the design's replicate trials with the calibrated avatars and write trial.nc."""
+    from avatar_trials.emulate import cohort_from_posterior, emulate_trials
+
+    cohort = cohort_from_posterior(tree, design.replicates, seed=design.seed)
+    trial = emulate_trials(cohort, design)
+    source = read_stamp(tree)
+    trial.attrs |= {
+        "synthetic": int(tree.attrs["synthetic"]),
+        "model_card": tree.attrs["model_card"],
+        "gates_passed": int(bool(source.get("gates_passed", False))),
+        "calibrated_on_sha256": tree.attrs["data_sha256"],
+    }
+    write_netcdf(
+        trial, path, stamp_of(design, card, posterior_gates_passed=bool(source.get("gates_passed", False)))
+    )
+    return read_trial(path)
+
+
+def read_trial(path: Path) -> xr.Dataset:
+    """Read trial.nc; StampError where it is damaged or no trial."""
+    trial = read_netcdf(path, kind="trial")
+    assert isinstance(trial, xr.Dataset)
+    return trial
+
+
+def rules_of(trial: xr.Dataset) -> dict[str, Any]:
+    """The rules a trial's design reads mice by: rule, doubling, level."""
+    endpoints = json.loads(trial.attrs["endpoints"])
+    return {"rule": endpoints["mrecist_rule"], "doubling": endpoints["doubling"], "level": endpoints["level"]}
+
+
+def readings(trial: xr.Dataset, table: GrowthTable | None, rules: dict[str, Any]) -> Readings:
+    """Readout of the emulated arms, and of the observed ones with their agreement where there are mice."""
+    tau = float(trial["day"].max())
+    ours = readout_trial(trial, tau=tau, **rules)
+    if table is None:
+        return Readings(ours, None, None, None)
+    theirs = readout_observed(table, tau=tau, **rules)
+    seen_before = trial.attrs.get("calibrated_on_sha256") == table.sha256
+    population, individual = agree(trial, table, calibrated_on_observed=seen_before, **rules)
+    return Readings(ours, theirs, population, individual)
+
+
+def write_readings(result: Readings, table: GrowthTable | None, rules: dict[str, Any], folder: Path) -> None:
+    """Write the readout, response and agreement tables as CSV."""
+    write_csv(result.emulated, folder / READOUT)
+    for frame, name in (
+        (result.observed, READOUT_OBSERVED),
+        (result.population, POPULATION),
+        (result.individual, INDIVIDUAL),
+    ):
+        if frame is not None:
+            write_csv(frame, folder / name)
+    if table is not None:
+        response = response_table(table, rule=rules["rule"], doubling=rules["doubling"])
+        write_csv(response, folder / RESPONSE)
+
+
+def reported(
+    design: TrialDesign,
+    card: ModelCard,
+    tree: xr.DataTree | None,
+    trial: xr.Dataset,
+    table: GrowthTable | None,
+    result: Readings,
+    path: Path,
+) -> Path:
+    """Write the HTML report of a trial."""
+    from avatar_trials.report import ReportInputs, write_report
+
+    gates = parameters = None
+    notices: list[str] = []
+    if tree is not None:
+        from avatar_trials.calibrate import gates_of, population_parameters
+
+        gates = gates_of(tree)
+        parameters = population_parameters(tree["posterior"].to_dataset(), card, design.endpoints.level)
+        notices = json.loads(tree.attrs["notices"])
+    rules = rules_of(trial)
+    inputs = ReportInputs(
+        title=design.title,
+        question=design.question,
+        design_facts=design_facts(design, card, trial, table),
+        arms=[str(arm) for arm in trial["arm"].values],
+        trial=trial,
+        observed=table,
+        readout_emulated=result.emulated,
+        readout_observed=result.observed,
+        population=result.population,
+        individual=result.individual,
+        posterior=tree,
+        gates=gates,
+        parameters=parameters,
+        notices=notices,
+        stamp=read_stamp(trial),
+        synthetic=bool(trial.attrs.get("synthetic", 0)),
+        rule=rules["rule"],
+        doubling=rules["doubling"],
+        level=rules["level"],
+        calibrated_on_observed=table is not None and trial.attrs.get("calibrated_on_sha256") == table.sha256,
+    )
+    return write_report(path, inputs)
+
+
+def design_facts(
+    design: TrialDesign, card: ModelCard, trial: xr.Dataset, table: GrowthTable | None
+) -> dict[str, str]:
+    """What the report says of the design, in words."""
+    removal = design.stopping.removal
+    gaps = " or ".join(f"{gap:g}" for gap in design.visits.gaps_days)
+    bands = ", ".join(
+        f"{hazard:g}/day from {start:g}x"
+        for start, hazard in zip(removal.from_relative_volume, removal.hazard_per_day, strict=True)
+    )
+    return {
+        "Volumes": "none" if table is None else Path(table.source).name,
+        "Cohort": f"{trial.sizes['avatar']} avatars, {design.cohort.tumor_type}, one mouse per avatar and arm",
+        "Replicate trials": f"{trial.sizes['trial']:,}, each one posterior draw and new mice",
+        "Visits": f"every {gaps} days to day {design.visits.horizon_days:g}",
+        "Leaving the study": (
+            f"at {design.stopping.size_mm3:,.0f} mm3, or removed by observed relative volume: {bands} "
+            f"({removal.source})"
+        ),
+        "Model card": f"{card.name}: {card.title}",
+        "Luck": str(trial.attrs.get("luck", "")),
+    }
+
+
+def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:
+    """Raise InputError where a trial was emulated for another design."""
+    if trial.attrs.get("design_sha256") != design.sha256:
+        what = (
+            f"the trial was emulated for design {trial.attrs.get('design_name')!r} or another version of it"
+        )
+        raise InputError(Problem("C101", "error", what, "Emulate it again with this design"))
+
+
+def write_run(
+    design: TrialDesign,
+    card: ModelCard,
+    volumes: Path | None,
+    folder: Path,
+    *,
+    progress: bool,
+    allow_unconverged: bool,
+    say: Say,
+) -> tuple[Readings, Path]:
+    """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass."""
+    from avatar_trials.calibrate import gates_of, population_parameters, require_passed
+
+    table = volumes_for(design, volumes)
+    mice = table.mice
+    say(
+        f"{mice['avatar'].nunique()} avatars, {len(mice)} mice, {len(table.rows):,} volumes"
+        + (" (SYNTHETIC)" if table.synthetic else "")
+    )
+    for notice in table.notices:
+        say(str(notice))
+    tree = calibrated(table, design, card, folder / POSTERIOR, progress=progress, say=say)
+    gates = gates_of(tree)
+    write_csv(gates, folder / GATES)
+    level = design.endpoints.level
+    write_csv(population_parameters(tree["posterior"].to_dataset(), card, level), folder / PARAMETERS)
+    if not allow_unconverged:
+        require_passed(gates)
+    say(
+        "gates passed: " + ", ".join(f"{row.check} {row.value:.4g}" for row in gates.itertuples())
+        if gates["passed"].all()
+        else "GATES FAILED"
+    )
+    say(f"emulating {design.replicates:,} replicate trials")
+    trial = emulated(tree, design, card, folder / TRIAL)
+    rules = rules_of(trial)
+    result = readings(trial, table, rules)
+    write_readings(result, table, rules, folder)
+    say("writing the report")
+    return result, reported(design, card, tree, trial, table, result, folder / REPORT)

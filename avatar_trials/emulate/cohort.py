@@ -1,0 +1,130 @@
+"""Whose tumours are treated: avatars with their latent growth, kill and resistance, one set a replicate trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from avatar_trials.arms import drugs_of
+from avatar_trials.problems import InputError, Problem
+from avatar_trials.seeds import stream
+
+Floats = NDArray[np.float64]
+
+SCALARS = (
+    *("mu_r", "sigma_g", "slowing_overlap", "sigma_k", "beta_growth", "eta", "sigma_k_combination"),
+    *("cross_resistance", "sigma_q_combination"),
+    *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p", "wander"),
+)
+COMBINATION_ONLY = (
+    "slowing_overlap",
+    "eta",
+    "cross_resistance",
+    "sigma_k_combination",
+    "sigma_q_combination",
+)
+CONSTANTS = ("growth_mouse_sd", "resistance_mouse_sd", "clearance_per_day", "resistance_bend")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Avatars of T replicate trials: each replicate is one joint draw, so parameter uncertainty is carried.
+
+    population: name -> (T,); slowing (T, drug); log_r (T, avatar) log 1/day; log_kill (T, avatar, drug) log 1/day;
+    resistance (T, avatar, drug) scores; draw (T,) index of the posterior draw; constants of the model card; detection
+    limit and diameter floor in mm3.
+    """
+
+    avatars: tuple[str, ...]
+    drugs: tuple[str, ...]
+    population: dict[str, Floats]
+    slowing: Floats
+    log_r: Floats
+    log_kill: Floats
+    resistance: Floats
+    draw: NDArray[np.int64]
+    constants: dict[str, float]
+    detection_limit_mm3: float
+    diameter_floor_mm3: float
+
+    @property
+    def n_trials(self) -> int:
+        """Number of replicate trials."""
+        return len(self.draw)
+
+    def of(self, avatars: Sequence[str]) -> Cohort:
+        """The same replicates with some of the avatars."""
+        place = [self.avatars.index(avatar) for avatar in avatars]
+        return replace(
+            self,
+            avatars=tuple(avatars),
+            log_r=self.log_r[:, place],
+            log_kill=self.log_kill[:, place],
+            resistance=self.resistance[:, place],
+        )
+
+    def given(self, arm: str) -> NDArray[np.bool_]:
+        """Which drugs (drug,) an arm gives. Raises InputError for a drug the posterior does not know."""
+        folded = {drug.casefold(): drug for drug in self.drugs}
+        unknown = [drug for drug in drugs_of(arm) if drug.casefold() not in folded]
+        if unknown:
+            what = f"arm {arm!r}: the posterior knows nothing of {', '.join(unknown)}"
+            raise InputError(Problem("D90", "error", what, f"Known drugs: {', '.join(self.drugs)}"))
+        chosen = {drug.casefold() for drug in drugs_of(arm)}
+        return np.array([drug.casefold() in chosen for drug in self.drugs], dtype=bool)
+
+
+def cohort_from_posterior(
+    tree: xr.DataTree, n_trials: int, *, seed: int, avatars: Sequence[str] | None = None
+) -> Cohort:
+    """The calibrated avatars, one posterior draw a replicate trial.
+
+    Draws are chosen without repetition while they last. Raises InputError for avatars the posterior does not have.
+    """
+    posterior = tree["posterior"].to_dataset()
+    n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+    rng = stream(seed, "posterior draws")
+    rounds = [rng.permutation(n_draws) for _ in range(-(-n_trials // n_draws))]
+    chosen = np.concatenate(rounds)[:n_trials]
+
+    def drawn(name: str) -> Floats:
+        values = posterior[name].transpose("chain", "draw", ...).values
+        flat: Floats = values.reshape((n_draws, *values.shape[2:]))[chosen]
+        return flat
+
+    observation = json.loads(tree.attrs["observation"])
+    cohort = Cohort(
+        avatars=tuple(str(name) for name in posterior["avatar"].values),
+        drugs=tuple(str(name) for name in posterior["drug"].values),
+        population={
+            name: drawn(name) if name in posterior else np.zeros(n_trials)
+            for name in SCALARS
+            if name in posterior or name in COMBINATION_ONLY
+        },
+        slowing=drawn("slowing"),
+        log_r=drawn("log_r"),
+        log_kill=drawn("log_kill"),
+        resistance=drawn("resistance"),
+        draw=chosen.astype(np.int64),
+        constants=json.loads(tree.attrs["constants"]),
+        detection_limit_mm3=observation["detection_limit_mm3"],
+        diameter_floor_mm3=observation["diameter_floor_mm3"],
+    )
+    if avatars is None:
+        return cohort
+    unknown = [avatar for avatar in avatars if avatar not in cohort.avatars]
+    if unknown:
+        raise InputError(
+            Problem(
+                "D91",
+                "error",
+                f"avatars not in the posterior: {', '.join(unknown[:5])}",
+                "Choose calibrated ones",
+            )
+        )
+    return cohort.of(avatars)

@@ -1,0 +1,147 @@
+"""One-mouse-per-avatar trials: mice march from visit to visit, are measured, and leave by the design's rules."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from avatar_trials.cards import Stopping, TrialDesign, Visits
+from avatar_trials.emulate.cohort import Cohort
+from avatar_trials.emulate.mice import Chance, Mice, chance, luck, mice_under
+from avatar_trials.kinetics import caliper, clones, wander
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+STUDY_END, SIZE, REMOVED = 0, 1, 2
+REASONS = "study_end size removed"
+NUMBERS_AT_A_TIME = 3_000_000
+
+
+def visit_days(visits: Visits) -> Floats:
+    """Days (visit,) of a design's visits: day 0, then its gaps in turn up to the horizon."""
+    n = int(visits.horizon_days / min(visits.gaps_days)) + 2
+    gaps = np.resize(np.asarray(visits.gaps_days), n)
+    days = np.concatenate([[0.0], np.cumsum(gaps)])
+    return days[days <= visits.horizon_days + 1e-9]
+
+
+def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = None) -> xr.Dataset:
+    """Replicate trials of a design with a cohort: dims (trial, avatar, arm, visit).
+
+    volume_mm3 is what the caliper read (0 below the detection limit), NaN after the mouse left; twin_volume_mm3 is a
+    second mouse of the same avatar, arm and draw, the ceiling of what one mouse can tell of another. left_day,
+    left_reason and draw are recorded. Arms of an avatar share the mouse's luck (common random numbers): arms compare
+    sharply, and the arms of one replicate are not independent mice. The result depends on the cohort, the design and
+    the seed alone, not on how the work was cut up, and avatars do not touch one another's numbers.
+    """
+    seed = design.seed if seed is None else seed
+    days = visit_days(design.visits)
+    shape = (cohort.n_trials, len(cohort.avatars), len(design.arms), len(days))
+    volume, twin = np.full(shape, np.nan), np.full(shape, np.nan)
+    left = np.zeros(shape[:3], dtype=np.int64)
+    reason = np.zeros(shape[:3], dtype=np.int8)
+    block = max(1, NUMBERS_AT_A_TIME // (cohort.n_trials * len(days)))
+    for first in range(0, len(cohort.avatars), block):
+        names = cohort.avatars[first : first + block]
+        part = cohort.of(names)
+        here = slice(first, first + len(names))
+        for purpose, target in (("mouse", volume), ("twin", twin)):
+            deviates = chance(names, cohort.n_trials, len(days), luck(seed, purpose))
+            for arm, name in enumerate(design.arm_names):
+                mice = mice_under(part, name, deviates)
+                seen = measured_volumes(part, mice, deviates, days)
+                stay, last, why = follow(seen, days, deviates.removal, design.stopping)
+                target[:, here, arm] = np.where(stay, seen, np.nan)
+                if purpose == "mouse":
+                    left[:, here, arm], reason[:, here, arm] = last, why
+    return _dataset(volume, twin, days[left], reason, cohort, design, days, seed)
+
+
+def measured_volumes(cohort: Cohort, mice: Mice, deviates: Chance, days: Floats) -> Floats:
+    """Caliper volumes (T, avatar, visit) in mm3 of mice under constant treatment, 0 below the detection limit."""
+    log_clones = two_clone_shares(mice)
+    grown = np.empty(mice.log_start.shape + days.shape)
+    for visit, gap in enumerate(np.diff(days, prepend=0.0)):
+        log_clones = clones.advance(log_clones, mice.rates, gap)
+        grown[..., visit] = clones.log_total(log_clones)
+    population = {name: values[:, None, None] for name, values in cohort.population.items()}
+    size = mice.log_start[..., None] + clones.size_from_growth(grown, population["deceleration"])
+    walk = wander.simulate(deviates.steps, days, cohort.population["wander"][:, None])
+    volume = np.exp(size + walk)
+    scale = caliper.log_sd(volume, population["delta"], population["sigma_p"], cohort.diameter_floor_mm3)
+    read = volume * np.exp(scale * deviates.errors)
+    return np.where(read < cohort.detection_limit_mm3, 0.0, read)
+
+
+def two_clone_shares(mice: Mice) -> Floats:
+    """Log shares (T, avatar, clone) of sensitive and resistant cells at day 0."""
+    shares: Floats = clones.two_clone_log_shares(mice.resistant_logit)
+    return shares
+
+
+def follow(
+    seen: Floats, days: Floats, uniform: Floats, stopping: Stopping
+) -> tuple[Flags, NDArray[np.int64], NDArray[np.int8]]:
+    """Until when mice are followed: (measured and still in, last visit, reason), by what the caliper read.
+
+    At each visit a mouse may leave for size, or be removed with the hazard of its observed relative volume over the
+    gap to the next visit. A baseline that reads 0 gives no relative volume; such a mouse is removed at no hazard.
+    """
+    baseline = seen[..., :1]
+    relative = np.divide(seen, baseline, out=np.zeros_like(seen), where=baseline > 0)
+    band = np.searchsorted(stopping.removal.from_relative_volume, relative, side="right") - 1
+    hazard = np.asarray(stopping.removal.hazard_per_day)[band]
+    gap = np.diff(days, append=days[-1])
+    removed = uniform < -np.expm1(-hazard * gap)
+    removed[..., 0] = False
+    too_large = seen >= stopping.size_mm3
+    leaves = removed | too_large
+    leaves[..., -1] = True
+    last = leaves.argmax(axis=-1)
+    stay = np.arange(len(days)) <= last[..., None]
+    at_last = np.take_along_axis(too_large, last[..., None], axis=-1)[..., 0]
+    reason = np.where(at_last, SIZE, np.where(last == len(days) - 1, STUDY_END, REMOVED)).astype(np.int8)
+    return stay, last, reason
+
+
+def _dataset(
+    volume: Floats,
+    twin: Floats,
+    left: Floats,
+    reason: NDArray[np.int8],
+    cohort: Cohort,
+    design: TrialDesign,
+    days: Floats,
+    seed: int,
+) -> xr.Dataset:
+    mouse = ("trial", "avatar", "arm")
+    return xr.Dataset(
+        {
+            "volume_mm3": ((*mouse, "visit"), volume, {"units": "mm3"}),
+            "twin_volume_mm3": ((*mouse, "visit"), twin, {"units": "mm3"}),
+            "left_day": (mouse, left, {"units": "days"}),
+            "left_reason": (
+                mouse,
+                reason,
+                {"flag_values": [STUDY_END, SIZE, REMOVED], "flag_meanings": REASONS},
+            ),
+            "draw": ("trial", cohort.draw),
+        },
+        coords={
+            "trial": np.arange(cohort.n_trials),
+            "avatar": np.array(cohort.avatars, dtype=object),
+            "arm": np.array(design.arm_names, dtype=object),
+            "day": ("visit", days, {"units": "days"}),
+        },
+        attrs={
+            "design_name": design.name,
+            "design_sha256": design.sha256,
+            "seed": str(seed),
+            "luck": "common random numbers across the arms of an avatar",
+            "endpoints": json.dumps(design.endpoints.model_dump()),
+        },
+    )
