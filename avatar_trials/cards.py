@@ -107,7 +107,7 @@ class Gates(_Card):
 
 TWO_CLONE_PRIORS = (
     *("mu_r", "omega_r", "sigma_g", "slowing", "slowing_overlap"),
-    *("mu_k", "omega_k", "h2", "sigma_k", "beta_growth", "biomarker_kill", "eta", "sigma_k_combination"),
+    *("mu_k", "omega_k", "h2", "sigma_k", "beta_growth", "biomarker_kill", "eta"),
     *("mu_q", "omega_q", "cross_resistance", "sigma_q_combination"),
     *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p", "wander"),
 )

@@ -104,7 +104,7 @@ def _kill(log_drive: Any, avatar: Any, given: Any, curves: Curves, card: ModelCa
     if len(several):
         exponent = pt.exp(_prior("eta", card))
         expected = two_clone.arm_log_drive(level[avatar[several]], given[several], exponent, pt)
-        density = pm.logp(pm.Normal.dist(expected, _prior("sigma_k_combination", card)), log_drive[several])
+        density = pm.logp(pm.Normal.dist(expected, sigma_k), log_drive[several])
         pm.Potential("combination_kill", density.sum())
 
 

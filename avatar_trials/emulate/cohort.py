@@ -17,7 +17,7 @@ from avatar_trials.seeds import stream
 Floats = NDArray[np.float64]
 
 SCALARS = (
-    *("mu_r", "sigma_g", "slowing_overlap", "sigma_k", "beta_growth", "eta", "sigma_k_combination"),
+    *("mu_r", "sigma_g", "slowing_overlap", "sigma_k", "beta_growth", "eta"),
     *("cross_resistance", "sigma_q_combination"),
     *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p", "wander"),
 )
@@ -25,7 +25,6 @@ COMBINATION_ONLY = (
     "slowing_overlap",
     "eta",
     "cross_resistance",
-    "sigma_k_combination",
     "sigma_q_combination",
 )
 CONSTANTS = ("growth_mouse_sd", "resistance_mouse_sd", "clearance_per_day", "resistance_bend")

@@ -162,7 +162,7 @@ def _figures(inputs: ReportInputs, responses: xr.Dataset, mice: pd.DataFrame | N
                 ]
             )
             figures["volumes"] = f"{len(shown.volume_mm3):,}"
-            figures["limit"] = f"{shown.limit_mm3:g} mm³"
+            figures["limit"] = f"{shown.limit_name}, {shown.limit_mm3:g} mm³"
     return figures
 
 
@@ -178,8 +178,8 @@ def _readout(inputs: ReportInputs) -> dict[str, Any]:
     return {
         "main": blocks[0],
         "further": blocks[1],
-        "misses": tables.miss_sentence(ours, theirs, inputs.arms),
-        "further_misses": tables.further_sentence(ours, theirs, inputs.arms),
+        "misses": tables.misses(ours, theirs, inputs.arms),
+        "further_misses": tables.further_misses(ours, theirs, inputs.arms),
     }
 
 

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from avatar_trials.report import canvas
@@ -30,13 +29,15 @@ AXIS_MM3 = (10, 30, 100, 300, 1000, 3000)
 class Predicted:
     """Observed volumes beside their predictive quantiles, by observation; `of_curve` picks a curve's, in order of day.
 
-    limit_mm3: detection limit; volumes below it are known only to be below. low, high: limits of BANDS, (band, obs).
+    limit_mm3: detection limit (`limit_name` says if it is only the least volume measured); volumes below it are known
+    only to be below. low, high: limits of BANDS, (band, obs).
     """
 
     day: Floats
     volume_mm3: Floats
     below: NDArray[np.bool_]
     limit_mm3: float
+    limit_name: str
     low: Floats
     high: Floats
     of_curve: dict[tuple[str, str], list[NDArray[np.intp]]]
@@ -76,7 +77,8 @@ def predicted(posterior: xr.DataTree) -> Predicted | None:
     measured = volume[~below & (volume > 0)]
     least = float(measured.min()) if measured.size else 1.0
     limit = float(constant.attrs.get("detection_limit_mm3", least))
-    return Predicted(day, volume, below, limit, limits[: len(BANDS)], limits[len(BANDS) :], of_curve)
+    name = "detection limit" if "detection_limit_mm3" in constant.attrs else "least measured volume"
+    return Predicted(day, volume, below, limit, name, limits[: len(BANDS)], limits[len(BANDS) :], of_curve)
 
 
 def predictive_pages(
@@ -86,12 +88,10 @@ def predictive_pages(
     drawn = [arm for arm in arms if any(key[1] == arm for key in shown.of_curve)]
     named = [avatar for avatar in avatars if any(key[0] == avatar for key in shown.of_curve)]
     top = float(max(shown.volume_mm3.max(), shown.limit_mm3 * 10, np.nanquantile(shown.high[0], 0.98)))
-    # One day axis an arm, whatever the page, so that pages can be compared.
-    last = {arm: _last_day(shown, arm) for arm in drawn}
     for first_arm in range(0, len(drawn), ARMS_A_PAGE):
         for first in range(0, len(named), AVATARS_A_PAGE):
             rows, columns = named[first : first + AVATARS_A_PAGE], drawn[first_arm : first_arm + ARMS_A_PAGE]
-            figure = _page(shown, rows, columns, colours, last, top)
+            figure = _page(shown, rows, columns, colours, top)
             yield figure, f"{rows[0]} to {rows[-1]}; {', '.join(columns)}"
 
 
@@ -100,11 +100,10 @@ def _page(
     avatars: Sequence[str],
     arms: Sequence[str],
     colours: Mapping[str, str],
-    last: Mapping[str, float],
     top: float,
 ) -> Figure:
     figure, grid = canvas.grid(
-        len(avatars), len(arms), 0.98, left=1.5, top=0.62, bottom=0.45, gap_x=0.16, gap_y=0.1
+        len(avatars), len(arms), 0.92, left=1.85, top=0.62, bottom=0.3, gap_x=0.2, gap_y=0.24
     )
     floor = shown.limit_mm3 * 0.75
     ticks = [mm3 for mm3 in AXIS_MM3 if shown.limit_mm3 <= mm3 <= top]
@@ -113,23 +112,22 @@ def _page(
             for own in shown.of_curve.get((avatar, arm), []):
                 _curve(axes, shown, own, colours[arm])
             axes.axhline(np.log10(shown.limit_mm3), color=FAINT, lw=0.5, ls=(0, (2, 3)), zorder=0)
-            axes.set(xlim=(-0.02 * last[arm], last[arm] * 1.02), ylim=(np.log10(floor), np.log10(top * 1.1)))
+            last = _last_day(shown, (avatar, arm))
+            axes.set(xlim=(-0.02 * last, last * 1.02), ylim=(np.log10(floor), np.log10(top * 1.1)))
+            axes.set_xticks([0.0, last], labels=["0", f"{last:g} d"])
             axes.set_yticks(np.log10(ticks), labels=[f"{mm3:,}" for mm3 in ticks] if axes is row[0] else [])
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-            axes.tick_params(labelbottom=row is grid[-1])
             if (avatar, arm) not in shown.of_curve:
                 axes.text(
                     0.5, 0.5, "no mouse", transform=axes.transAxes, ha="center", va="center", color=FAINT
                 )
+                axes.set_xticks([])
         row[0].annotate(
-            label(avatar, 16), (0, 0.5), (-44, 0), xycoords="axes fraction", textcoords="offset points",
+            label(avatar, 14), (0, 0.5), (-44, 0), xycoords="axes fraction", textcoords="offset points",
             ha="right", va="center", fontweight="bold", fontsize=8,
         )  # fmt: skip
     for axes, arm in zip(grid[0], arms, strict=True):
         axes.set_title(label(arm, 150 // len(arms)), color=colours[arm])
-    for axes in grid[-1]:
-        axes.set_xlabel("days of treatment", labelpad=2)
-    figure.text(1.5 / canvas.WIDTH_IN, 1, "volume, mm³", va="top", ha="right", fontsize=8)
+    figure.text(1.85 / canvas.WIDTH_IN, 1, "volume, mm³", va="top", ha="right", fontsize=8)
     tints = zip(BANDS, (0.72, 0.45), strict=True)
     figure.legend(
         handles=[
@@ -155,6 +153,5 @@ def _curve(axes: Axes, shown: Predicted, own: NDArray[np.intp], colour: str) -> 
     )  # fmt: skip
 
 
-def _last_day(shown: Predicted, arm: str) -> float:
-    days = [shown.day[own].max() for key, curves in shown.of_curve.items() if key[1] == arm for own in curves]
-    return max(1.0, float(max(days)))
+def _last_day(shown: Predicted, panel: tuple[str, str]) -> float:
+    return float(max([1.0, *(shown.day[own].max() for own in shown.of_curve.get(panel, []))]))

@@ -98,27 +98,33 @@ def readout_rows(
     return rows
 
 
-def miss_sentence(emulated: pd.DataFrame, observed: pd.DataFrame | None, arms: Sequence[str]) -> str:
-    """Which of the counted observed values lie outside their emulated interval, in a sentence; "" if none observed."""
-    compared, misses = compare(emulated, observed, arms, COUNTED)
+def misses(
+    emulated: pd.DataFrame, observed: pd.DataFrame | None, arms: Sequence[str]
+) -> tuple[str, list[str]]:
+    """How many of the counted observed values lie inside their emulated intervals, in a sentence; those outside.
+
+    ("", []) if nothing was observed.
+    """
     if observed is None:
-        return ""
+        return "", []
+    compared, outside = compare(emulated, observed, arms, COUNTED)
     if not compared:
-        return "No observed value could be compared with an emulated interval."
+        return "No observed value could be compared with an emulated interval.", []
     which = f"{compared} observed values compared (ORR, DCR, median depth, median time to doubling)"
-    if not misses:
-        return f"All {which} lie inside their emulated intervals."
-    return (
-        f"Of {which}, {compared - len(misses)} lie inside their emulated intervals. Outside: "
-        f"{'; '.join(_told(miss, MAIN[miss.endpoint]) for miss in misses)}."
-    )
+    if not outside:
+        return f"All {which} lie inside their emulated intervals.", []
+    verb = "lies" if len(outside) == 1 else "lie"
+    sentence = f"Of {which}, {len(outside)} {verb} outside the emulated interval:"
+    return sentence, [_told(miss, MAIN[miss.endpoint]) for miss in outside]
 
 
-def further_sentence(emulated: pd.DataFrame, observed: pd.DataFrame | None, arms: Sequence[str]) -> str:
-    """The same for the further endpoints; "" if none is outside."""
-    misses = compare(emulated, observed, arms, list(FURTHER))[1]
-    told = "; ".join(_told(miss, FURTHER[miss.endpoint]) for miss in misses)
-    return f"Outside their emulated intervals: {told}." if told else ""
+def further_misses(
+    emulated: pd.DataFrame, observed: pd.DataFrame | None, arms: Sequence[str]
+) -> tuple[str, list[str]]:
+    """The same for the further endpoints; the sentence is "" if none is outside."""
+    outside = compare(emulated, observed, arms, list(FURTHER))[1]
+    told = [_told(miss, FURTHER[miss.endpoint]) for miss in outside]
+    return ("Outside their emulated intervals:" if told else ""), told
 
 
 def format_readout(
@@ -156,7 +162,8 @@ def format_readout(
     if any(SHORT_NOT_REACHED in line for line in table):
         foot[0] += f" {SHORT_NOT_REACHED}: {NOT_REACHED}."
     if observed is not None:
-        foot.append(f"* outside the emulated interval. {miss_sentence(emulated, observed, chosen)}")
+        sentence, outside = misses(emulated, observed, chosen)
+        foot.append(f"* outside the emulated interval. {sentence} {'; '.join(outside)}".rstrip())
     lines_below = [line for text in foot for line in textwrap.wrap(clean(text), 100)]
     # Not every terminal has a minus sign of its own.
     return "\n".join([*table, *lines_below]).replace(MINUS, "-").replace(NOTHING, "-")
@@ -175,7 +182,7 @@ def _told(miss: Miss, quantity: Quantity) -> str:
 def _cell(quantity: Quantity, reading: Reading | None, notes: Footnotes, *, outside: bool = False) -> Cell:
     if reading is None:
         return Cell(NOTHING)
-    aside = f"to day {reading.horizon}" if reading.horizon else ""
+    aside = f"to day {float(reading.horizon):.4g}" if reading.horizon else ""
     return Cell(reading.show(quantity), aside, notes.number(reading.method), outside)
 
 
