@@ -129,7 +129,7 @@ def _with_interval(quantity: Quantity, value: float, lower: float, upper: float)
         return NOTHING
     if math.isnan(lower) and math.isnan(upper):
         return quantity.show(value)
-    return f"{quantity.show(value)} [{quantity.show(upper, unit=False)}, {quantity.show(upper, unit=False)}]"
+    return f"{quantity.show(value)} [{quantity.show(lower, unit=False)}, {quantity.show(upper, unit=False)}]"
 
 
 def _n(value: object) -> str:
