@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special, stats
 
-from avatar_trials.kinetics import caliper, clones, combination, wander
+from avatar_trials.kinetics import caliper, clones, combination, two_clone, wander
 
 ODE = Path(__file__).parent.parent / "fixtures" / "ode"
 PIECEWISE: list[dict[str, Any]] = json.loads((ODE / "linear_piecewise.json").read_text("utf-8"))["cases"]
@@ -280,23 +281,131 @@ def test_student4_log_cdf_in_the_far_left_tail(z: float) -> None:
 
 
 def test_wander_moments() -> None:
-    tau, rho, days = 1.2, 0.99, np.array([0.0, 3.5, 7.0, 28.0, 28.0, 140.0])
-    normals = np.random.default_rng(3).normal(size=(200_000, days.size))
-    paths = wander.simulate(normals, days, tau, rho)
+    """Variance weekly^2 t/7, covariance that of the earlier day; steps of t4 have twice the variance of normal ones."""
+    weekly, days = 0.16, np.array([0.0, 3.5, 7.0, 28.0, 28.0, 140.0])
+    steps = np.random.default_rng(3).normal(size=(200_000, days.size))
+    paths = wander.simulate(steps, days, weekly)
     assert (paths[:, 0] == 0.0).all()
     assert (paths[:, 3] == paths[:, 4]).all()
-    expected = tau**2 * (1 - rho ** (2 * days / 7))
-    np.testing.assert_allclose(wander.variance(days, tau, rho), expected, rtol=1e-12)
+    expected = np.array([0.0, 0.5, 1.0, 4.0, 4.0, 20.0]) * 0.0256
+    np.testing.assert_allclose(wander.variance(days, weekly), expected, rtol=1e-12)
     np.testing.assert_allclose(paths.var(axis=0)[1:], expected[1:], rtol=5 * math.sqrt(2 / 200_000))
-    covariance = np.mean(paths[:, 2] * paths[:, 5])
-    assert abs(covariance / (rho ** ((140 - 7) / 7) * expected[2]) - 1) < 0.02
+    assert abs(np.mean(paths[:, 2] * paths[:, 5]) / expected[2] - 1) < 0.03
+    heavy = wander.simulate(np.random.default_rng(4).standard_t(4, size=(400_000, days.size)), days, weekly)
+    np.testing.assert_allclose(heavy.var(axis=0)[1:], 2 * expected[1:], rtol=0.05)
 
 
-def test_wander_of_a_week_is_the_published_size() -> None:
-    """tau 1.2, rho .99: about .16 a week of wander, as fitted to melanoma mice."""
-    assert wander.variance(7.0, 1.2, 0.99) ** 0.5 == pytest.approx(0.16, abs=0.01)
-    assert wander.transition(7.0, 0.99) == pytest.approx(0.99, rel=1e-14)
-    assert wander.variance(70.0, 1.2, 1.0) == 0.0
+def test_wander_by_hand() -> None:
+    steps, days = np.array([[5.0, 1.0, -2.0], [0.0, 0.0, 3.0]]), np.array([0.0, 7.0, 7.0 + 28.0])
+    np.testing.assert_allclose(
+        wander.simulate(steps, days, np.array([0.1, 0.2])), [[0, 0.1, -0.3], [0, 0, 1.2]], rtol=1e-14
+    )
+    late = wander.simulate(np.array([1.0, 1.0]), np.array([28.0, 28.0]), 0.1)
+    np.testing.assert_allclose(late, [0.2, 0.2], rtol=1e-14)
+
+
+DRIVES = np.linspace(-15.0, 6.0, 43)
+
+
+def test_killing_and_clearing_take_turns() -> None:
+    """1/K = 1/drive + 1/clearance, in its two limits and between."""
+    for clearance in (0.1, 0.45, 3.0):
+        rates = np.exp(two_clone.log_kill_rate(DRIVES, clearance))
+        np.testing.assert_allclose(1 / rates, 1 / np.exp(DRIVES) + 1 / clearance, rtol=1e-13)
+        log_rest = np.log(clearance) - np.log1p(np.exp(DRIVES) / clearance)
+        np.testing.assert_allclose(np.exp(log_rest), clearance - rates, rtol=1e-9, atol=1e-15)
+        back = two_clone.log_drive_of(np.log(rates), log_rest, clearance)
+        np.testing.assert_allclose(back, DRIVES, rtol=1e-12, atol=1e-12)
+    assert np.exp(two_clone.log_kill_rate(-12.0, 0.45)) == pytest.approx(math.exp(-12), rel=2e-5)
+    assert np.exp(two_clone.log_kill_rate(40.0, 0.45)) == pytest.approx(0.45, rel=1e-14)
+
+
+@pytest.mark.parametrize("bend", [-4.0, -2.5, 0.0])
+def test_resistance_score(bend: float) -> None:
+    """Slope 1 far below the bend, 9 far above it; against 50 digits, SciPy's root, and finite differences."""
+    logits = np.concatenate([np.linspace(-60, 10, 141), [bend, bend + 1e-9]])
+    scores = two_clone.resistance_score(logits, bend)
+    with localcontext(prec=50):
+        exact = [
+            float(Decimal(x) + 2 * (1 + (4 * (Decimal(x) - Decimal(bend))).exp()).ln())
+            for x in logits.tolist()
+        ]
+    np.testing.assert_allclose(scores, exact, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(two_clone.resistant_logit_of(scores, bend), logits, rtol=0, atol=1e-10)
+    for score in (-60.0, -3.0, bend, 0.0, 4.0, 60.0, 150.0):
+        root = optimize.brentq(
+            lambda x, s=score: float(two_clone.resistance_score(x, bend)) - s, -200, 200, xtol=1e-13
+        )
+        assert float(two_clone.resistant_logit_of(score, bend)) == pytest.approx(root, abs=1e-10)
+
+    h = 1e-5
+    difference = (
+        two_clone.resistance_score(logits + h, bend) - two_clone.resistance_score(logits - h, bend)
+    ) / (2 * h)
+    slope = np.exp(two_clone.log_score_slope(logits, bend))
+    np.testing.assert_allclose(slope, difference, rtol=1e-8)
+    assert slope[0] == pytest.approx(1.0, abs=1e-12)
+    assert two_clone.log_score_slope(bend + 12.0, bend) == pytest.approx(math.log(9.0), abs=1e-12)
+    assert two_clone.log_score_slope(bend, bend) == pytest.approx(math.log(5.0), rel=1e-14)
+
+
+THREE = np.array([[-3.0, -2.2, 0.4], [-4.5, -1.0, -1.0]])
+
+
+def test_drive_of_an_arm() -> None:
+    """p = 1 adds the drives, a large p leaves the strongest, one drug is itself whatever p."""
+    for p in (0.4, 1.0, 3.0, 25.0):
+        exponent = np.full(2, p)
+        for drug in range(3):
+            one = np.arange(3) == drug
+            np.testing.assert_allclose(
+                two_clone.arm_log_drive(THREE, one, exponent), THREE[:, drug], rtol=1e-12
+            )
+        both = np.array([True, False, True])
+        norm = (np.exp(THREE[:, 0]) ** p + np.exp(THREE[:, 2]) ** p) ** (1 / p)
+        np.testing.assert_allclose(two_clone.arm_log_drive(THREE, both, exponent), np.log(norm), rtol=1e-12)
+    every = np.ones(3, dtype=bool)
+    np.testing.assert_allclose(
+        np.exp(two_clone.arm_log_drive(THREE, every, np.ones(2))), np.exp(THREE).sum(axis=1), rtol=1e-13
+    )
+    np.testing.assert_allclose(
+        two_clone.arm_log_drive(THREE, every, np.full(2, 500.0)), THREE.max(axis=1), atol=3e-3
+    )
+
+
+def test_score_of_an_arm() -> None:
+    """Cells that resist every drug: the product of the shares when independent, the smallest when nested."""
+    shares = special.expit(THREE)
+    every = np.ones(3, dtype=bool)
+    independent = two_clone.arm_score(THREE, every, np.zeros(2))
+    nested = two_clone.arm_score(THREE, every, np.ones(2))
+    np.testing.assert_allclose(np.exp(independent), shares.prod(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(np.exp(nested), shares.min(axis=1), rtol=1e-12)
+    halfway = two_clone.arm_score(THREE, every, np.full(2, 0.5))
+    np.testing.assert_allclose(np.exp(halfway) ** 2, shares.prod(axis=1) * shares.min(axis=1), rtol=1e-12)
+    two = two_clone.arm_score(THREE, np.array([False, True, True]), np.zeros(2))
+    np.testing.assert_allclose(np.exp(two), shares[:, 1] * shares[:, 2], rtol=1e-12)
+    one = two_clone.arm_score(THREE, np.array([False, True, False]), np.array([0.0, 0.7]))
+    np.testing.assert_allclose(one, np.log(shares[:, 1]), rtol=1e-12)
+    alike = combination.log_resistant_fraction(np.log(shares[:, 0]), np.log(shares[:, 1]), 0.3)
+    pair = two_clone.arm_score(THREE, np.array([True, True, False]), np.full(2, 0.3))
+    np.testing.assert_allclose(pair, alike, rtol=1e-12)
+
+
+def test_slowing_of_an_arm() -> None:
+    """The strongest slowing (the most negative log), plus a share of what the other drugs would add."""
+    slowing = np.array([-0.7, -0.1, -1.1])
+    every = np.ones(3, dtype=bool)
+    assert two_clone.arm_slowing(slowing, every, 0.0) == -1.1
+    assert two_clone.arm_slowing(slowing, every, 1.0) == pytest.approx(-1.9, rel=1e-14)
+    assert two_clone.arm_slowing(slowing, every, 0.25) == pytest.approx(-1.3, rel=1e-14)
+    assert two_clone.arm_slowing(slowing, np.array([True, True, False]), 0.5) == pytest.approx(
+        -0.75, rel=1e-14
+    )
+    for drug in range(3):
+        assert two_clone.arm_slowing(slowing, np.arange(3) == drug, 0.6) == pytest.approx(
+            slowing[drug], rel=1e-14
+        )
 
 
 ENGINES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
@@ -323,8 +432,18 @@ ENGINES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "log_sd": (caliper.log_sd, (np.array([0.0, 15.0, 1500.0]), 0.26, 0.06, 5.0)),
     "student4_cdf": (caliper.student4_cdf, (np.array([-1e9, -2.0, 0.0, 0.3, 8.0]),)),
     "student4_log_cdf": (caliper.student4_log_cdf, (np.array([-1e140, -2.0, 0.0, 0.3, 8.0]),)),
-    "transition": (wander.transition, (np.array([0.0, 3.5, 70.0]), 0.99)),
-    "variance": (wander.variance, (np.array([0.0, 3.5, 70.0]), 1.2, 0.99)),
+    "log_variance": (caliper.log_variance, (np.array([0.0, 15.0, 1500.0]), 0.26, 0.06, 5.0)),
+    "variance": (wander.variance, (np.array([0.0, 3.5, 70.0]), 0.15)),
+    "log_kill_rate": (two_clone.log_kill_rate, (np.array([-9.0, -1.0, 0.4, 40.0]), 0.45)),
+    "log_drive_of": (two_clone.log_drive_of, (np.array([-9.0, -1.0]), np.array([-0.8, -2.5]), 0.45)),
+    "resistance_score": (two_clone.resistance_score, (np.array([-60.0, -2.5, -2.0, 10.0]), -2.5)),
+    "log_score_slope": (two_clone.log_score_slope, (np.array([-60.0, -2.5, -2.0, 10.0]), -2.5)),
+    "arm_log_drive": (
+        two_clone.arm_log_drive,
+        (THREE, np.array([[1, 0, 1], [0, 1, 0]]), np.array([0.6, 3.0])),
+    ),
+    "arm_score": (two_clone.arm_score, (THREE, np.array([[1, 0, 1], [0, 1, 0]]), 0.3)),
+    "arm_slowing": (two_clone.arm_slowing, (THREE, np.array([[1, 0, 1], [0, 1, 0]]), 0.3)),
 }
 
 
@@ -335,7 +454,8 @@ def test_one_formula_two_engines(name: str) -> None:
     formula, arguments = ENGINES[name]
     inputs = [pt.as_tensor(np.asarray(argument, dtype=float)).type() for argument in arguments]
     values = {symbol: np.asarray(a, dtype=float) for symbol, a in zip(inputs, arguments, strict=True)}
-    symbolic = formula(*inputs, xp=pt).eval(values, mode="FAST_COMPILE")
+    namespace = {"xp": pt} if "xp" in inspect.signature(formula).parameters else {}
+    symbolic = formula(*inputs, **namespace).eval(values, mode="FAST_COMPILE")
     np.testing.assert_allclose(symbolic, formula(*arguments), rtol=1e-13, atol=1e-13)
 
 
@@ -351,3 +471,21 @@ def test_gradients_that_the_sampler_needs_are_finite_and_right() -> None:
     at = np.array([-2.0, -1e-9, 1e-9, 3.0])
     slope = grad(clones.size_from_growth(m, 0.35, pt).sum(), m).eval({m: at}, mode="FAST_COMPILE")
     np.testing.assert_allclose(slope, np.where(at < 0, 1.0, 1 / (1 + 0.35 * at)), rtol=1e-9)
+
+
+def test_gradients_of_an_arm_are_finite_where_a_drug_is_not_given() -> None:
+    pt = pytest.importorskip("pytensor.tensor")
+    grad = pytest.importorskip("pytensor").grad
+    x = pt.dmatrix("x")
+    masks = np.array([[True, False, True], [False, True, False]])
+    share = special.expit(THREE)
+    p = 1.7
+    weight = np.where(masks, np.exp(p * THREE), 0.0)
+    for value, expected in (
+        (two_clone.arm_log_drive(x, masks, np.full(2, p), pt), weight / weight.sum(axis=1, keepdims=True)),
+        (two_clone.arm_score(x, masks, 0.0, pt), np.where(masks, 1 - share, 0.0)),
+        (two_clone.arm_slowing(x, masks, 1.0, pt), masks.astype(float)),
+        (two_clone.arm_slowing(x, masks, 0.0, pt), [[1, 0, 0], [0, 1, 0]]),
+    ):
+        slope = grad(value.sum(), x).eval({x: THREE}, mode="FAST_COMPILE")
+        np.testing.assert_allclose(slope, expected, rtol=1e-10, atol=1e-14)
