@@ -12,6 +12,7 @@ import pandas as pd
 from avatar_trials.report.text import MINUS, NOTHING, number, significant
 
 IDENTIFIED_CONTRACTION = 0.3
+NAMED_WORST = 2
 NOT_IDENTIFIED = "not identified: prior shown"
 
 
@@ -87,14 +88,22 @@ def gate_rows(frame: pd.DataFrame) -> list[GateRow]:
 
 
 def failed_gates(frame: pd.DataFrame | None) -> str:
-    """The gates that failed, with value, limit and worst parameter; "" if none did."""
+    """The gates that failed, with value, limit and the first of the worst parameters; "" if none did."""
     if frame is None:
         return ""
     return "; ".join(
-        f"{row.check} {row.value}, limit {row.limit}" + (f" (worst: {row.worst})" if row.worst else "")
+        f"{row.check} {row.value}, limit {row.limit}{_some(row.worst)}"
         for row in gate_rows(frame)
         if not row.passed
     )
+
+
+def _some(worst: str) -> str:
+    names = [name for name in worst.split("; ") if name]
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED_WORST} more below" if len(names) > NAMED_WORST else ""
+    return f" (worst: {', '.join(names[:NAMED_WORST])}{more})"
 
 
 def passes(value: object) -> bool:

@@ -136,6 +136,30 @@ def test_readout_table_holds_every_number_of_the_readouts(inputs: ReportInputs, 
                 assert pd.isna(expected[0]) or f" {unit} [" in cell
 
 
+def test_agreement_tables_hold_the_numbers_of_the_frames(inputs: ReportInputs, page: Page) -> None:
+    assert inputs.population is not None
+    assert inputs.individual is not None
+    population, individual = page.tables[2:4]
+    assert [len(population) - 1, len(individual) - 1] == [len(inputs.population), len(inputs.individual)]
+    for cells, (_, row) in zip(population[1:], inputs.population.iterrows(), strict=True):
+        expected = [row[name] for name in ("emulated", "lower", "upper")]
+        scale = 1 if "Spearman" in row["measure"] or row["measure"].endswith(("_days", "_pct")) else 100
+        assert shown_numbers(cells[-7]) == pytest.approx(
+            [x * scale for x in expected if pd.notna(x)], abs=0.51
+        )
+        assert (cells[-4] == "no") == (row["covered"] is not pd.NA and not row["covered"])
+        assert cells[-1] == str(row["n"])
+    for cells, (_, row) in zip(individual[1:], inputs.individual.iterrows(), strict=True):
+        names = (("value", "lower", "upper"), ("null_reference",), ("ceiling",), ("n",))
+        for cell, wanted in zip(cells[-4:], names, strict=True):
+            expected = [float(row[name]) for name in wanted if pd.notna(row[name])]
+            assert shown_numbers(cell) == pytest.approx(expected, abs=0.0051)
+
+
+def shown_numbers(cell: str) -> list[float]:
+    return [float(n.replace("−", "-")) for n in re.findall(r"[−+]?\d+(?:\.\d+)?", cell)]
+
+
 def test_page_needs_nothing_else(html: str, page: Page) -> None:
     assert "http:" not in html
     assert "https:" not in html
@@ -220,8 +244,8 @@ def test_banners_say_what_is_wrong(inputs: ReportInputs, page: Page, tmp_path: P
     assert page.banners == []
     _, failed = written(replace(inputs, gates=gates(passed=False), synthetic=True), tmp_path)
     assert failed.banners == ["failed", "synthetic"]
-    assert "R-hat 1.31, limit 1.01 (worst: omega_k)" in failed.text
-    assert "bulk ESS 812, limit" not in failed.text.split("The sampler")[0]
+    assert "R-hat, largest 1.31, limit < 1.01 (worst: omega_k 1.310)" in failed.text
+    assert "bulk ESS" not in failed.text.split("The sampler")[0]
     assert "SYNTHETIC DATA." in failed.text
     _, ungated = written(replace(inputs, gates=None), tmp_path)
     assert ungated.banners == ["caution"]
@@ -305,6 +329,12 @@ def test_readout_as_text_is_aligned_and_fits_a_terminal(inputs: ReportInputs) ->
     orr = read(inputs.readout_emulated, "binimetinib", "ORR")
     assert orr is not None
     assert orr.show(MAIN["ORR"]) in text
+    assert inputs.readout_observed is not None
+    seen = read(inputs.readout_observed, "binimetinib", "DCR")
+    assert seen is not None
+    (line,) = [lines[i + 1] for i, line in enumerate(lines) if line.startswith("binimetinib  ")]
+    assert line.split()[0] == "observed"
+    assert seen.show(MAIN["DCR"]) in line
     alone = format_readout(inputs.readout_emulated)
     assert "observed" not in alone
 

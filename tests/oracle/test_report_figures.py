@@ -123,6 +123,16 @@ def test_predictive_coverage_and_limit(inputs: ReportInputs) -> None:
     assert predictive.predicted(xr.DataTree.from_dict({"/posterior": xr.Dataset({"a": 1.0})})) is None
 
 
+def test_below_the_limit_only_the_limit_counts() -> None:
+    """Bands wholly below the limit hold a volume below it; bands wholly above do not."""
+    volume = np.array([0.0, 3.0, 0.0, 20.0, 15.0])
+    low, high = np.array([[1.0, 1.0, 16.0, 16.0, 1.0]]), np.array([[9.0, 30.0, 30.0, 19.0, 9.0]])
+    shown = predictive.Predicted(
+        np.arange(5.0), volume, volume < LIMIT_MM3, LIMIT_MM3, "detection limit", low, high, {}
+    )
+    assert shown.coverage(0) == pytest.approx(3 / 5)
+
+
 def test_colours_stay_with_their_arm_and_apart_for_every_eye() -> None:
     assert (
         canvas.arm_colours(ARMS)["binimetinib"]
