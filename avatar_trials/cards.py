@@ -172,10 +172,12 @@ class Visits(_Card):
 class Removal(_Card):
     """Hazard of leaving the study at a visit, by observed volume relative to baseline, for reasons other than size.
 
-    `from_relative_volume[j]` to the next one: `hazard_per_day[j]`. Mice are taken out more often as they progress, so
-    that censoring is not independent of progression, in the emulated trial as in the observed one.
+    None before `from_day`. `from_relative_volume[j]` to the next one: `hazard_per_day[j]`. Mice are taken out more
+    often as they progress, so that censoring is not independent of progression, in the emulated trial as in the
+    observed one.
     """
 
+    from_day: Annotated[Number, Field(ge=0)] = 0.0
     from_relative_volume: tuple[Annotated[Number, Field(ge=0)], ...]
     hazard_per_day: tuple[Annotated[Number, Field(ge=0)], ...]
     source: str

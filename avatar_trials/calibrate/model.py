@@ -14,6 +14,7 @@ from avatar_trials.calibrate.coordinates import slope_and_share
 from avatar_trials.calibrate.curves import Curves
 from avatar_trials.cards import ModelCard, Prior
 from avatar_trials.kinetics import caliper, clones, two_clone
+from avatar_trials.kinetics.namespace import softplus
 
 # With fast-math, a cold and a warm compile cache give different draws for one seed.
 pytensor.config.numba__fastmath = False
@@ -40,7 +41,15 @@ def build_model(curves: Curves, card: ModelCard) -> pm.Model:
         growth, resistant_rate, kill, logit = _mice(curves, card)
         log_start = pm.Normal("log_start", _prior("mu_v", card), _prior("sigma_v", card), dims="curve")
         who, day = curves.obs_curve, curves.day
-        unlimited = clones.log_growth(day, growth[who], kill[who], logit[who], resistant_rate[who], pt)
+        unlimited = clones.log_growth(
+            day,
+            growth[who],
+            kill[who],
+            logit[who],
+            resistant_rate[who],
+            pt,
+            softplus_logit=softplus(logit, pt)[who],
+        )
         deceleration = _prior("deceleration", card)
         expected = log_start[who] + clones.size_from_growth(unlimited, deceleration, pt)
         _measured(expected, curves, card)
@@ -155,7 +164,7 @@ def _avatar_level(
 def _measured(expected: Any, curves: Curves, card: ModelCard) -> None:
     delta, sigma_p, weekly = _prior("delta", card), _prior("sigma_p", card), _prior("wander", card)
     floor = card.observation.diameter_floor_mm3
-    squared = caliper.log_variance(pt.exp(expected), delta, sigma_p, floor)
+    squared = caliper.log_variance(pt.exp(expected), delta, sigma_p, floor, pt)
     residual = curves.log_volume - expected
     day = curves.day
     follows, starts, below = visit_kinds(curves)

@@ -78,9 +78,7 @@ def run(
 
     chosen = load_design(design)
     card = flow.model_of(chosen, _folder_of(design))
-    result, report = flow.write_run(
-        chosen, card, volumes, out, progress=sys.stderr.isatty(), allow_unconverged=allow_unconverged, say=say
-    )
+    result, report = flow.write_run(chosen, card, volumes, out, allow_unconverged=allow_unconverged, say=say)
     print(format_readout(result.emulated, result.observed, arms=chosen.arm_names))
     print(f"\nReport: {report.resolve()}")
 
@@ -152,7 +150,7 @@ def calibrate(
     chosen = load_design(design)
     card = flow.model_of(chosen, _folder_of(design))
     table = flow.volumes_for(chosen, volumes)
-    tree = flow.calibrated(table, chosen, card, out, progress=sys.stderr.isatty(), say=say)
+    tree = flow.calibrated(table, chosen, card, out, say=say)
     print(gates_of(tree)[["check", "value", "limit", "passed"]].to_string(index=False))
     print(f"Written: {out}")
     require_passed(gates_of(tree))

@@ -53,12 +53,12 @@ def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
 
 
 def calibrated(
-    table: GrowthTable, design: TrialDesign, card: ModelCard, path: Path, *, progress: bool, say: Say
+    table: GrowthTable, design: TrialDesign, card: ModelCard, path: Path, *, say: Say
 ) -> xr.DataTree:
     """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at."""
     from avatar_trials.calibrate import calibrate_avatars, gates_of
 
-    tree = calibrate_avatars(table, card, seed=design.seed, progress=progress, say=say)
+    tree = calibrate_avatars(table, card, seed=design.seed, say=say)
     passed = bool(gates_of(tree)["passed"].all())
     write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed))
     return read_posterior(path, allow_unconverged=True)
@@ -197,8 +197,8 @@ def design_facts(
         "Replicate trials": f"{trial.sizes['trial']:,}, each one posterior draw and new mice",
         "Visits": f"every {gaps} days to day {design.visits.horizon_days:g}",
         "Leaving the study": (
-            f"at {design.stopping.size_mm3:,.0f} mm3, or removed by observed relative volume: {bands} "
-            f"({removal.source})"
+            f"at {design.stopping.size_mm3:,.0f} mm3 or, from day {removal.from_day:g}, removed by observed relative "
+            f"volume: {bands} ({removal.source})"
         ),
         "Model card": f"{card.name}: {card.title}",
         "Luck": str(trial.attrs.get("luck", "")),
@@ -220,7 +220,6 @@ def write_run(
     volumes: Path | None,
     folder: Path,
     *,
-    progress: bool,
     allow_unconverged: bool,
     say: Say,
 ) -> tuple[Readings, Path]:
@@ -235,7 +234,7 @@ def write_run(
     )
     for notice in table.notices:
         say(str(notice))
-    tree = calibrated(table, design, card, folder / POSTERIOR, progress=progress, say=say)
+    tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
     gates = gates_of(tree)
     write_csv(gates, folder / GATES)
     level = design.endpoints.level

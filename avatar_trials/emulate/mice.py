@@ -95,7 +95,11 @@ def mice_under(cohort: Cohort, arm: str, chance: Chance) -> Mice:
         log_drive = two_clone.arm_log_drive(cohort.log_kill, given, np.exp(population["eta"]))
         score = two_clone.arm_score(cohort.resistance, given, population["cross_resistance"])
         score_sd = population["sigma_q_combination"]
-    log_drive = log_drive + population["beta_growth"] * (log_r - population["mu_r"]) + population["sigma_k"] * chance.kill
+    log_drive = (
+        log_drive
+        + population["beta_growth"] * (log_r - population["mu_r"])
+        + population["sigma_k"] * chance.kill
+    )
     kill = np.exp(two_clone.log_kill_rate(log_drive, cohort.constants["clearance_per_day"]))
     logit = two_clone.resistant_logit_of(
         score + score_sd * chance.resistance, cohort.constants["resistance_bend"]

@@ -97,7 +97,7 @@ def follow(
     hazard = np.asarray(stopping.removal.hazard_per_day)[band]
     gap = np.diff(days, append=days[-1])
     removed = uniform < -np.expm1(-hazard * gap)
-    removed[..., 0] = False
+    removed[..., (days < stopping.removal.from_day) | (days == 0.0)] = False
     too_large = seen >= stopping.size_mm3
     leaves = removed | too_large
     leaves[..., -1] = True

@@ -55,7 +55,8 @@ def relative_curves(day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
     first_is_baseline = (days[..., 0] == 0) & (volume[..., 0] > 0)
     baseline = np.where(first_is_baseline, volume[..., 0], np.nan)[..., None]
     with np.errstate(invalid="ignore", over="ignore"):
-        change = 100.0 * (volume - baseline) / baseline
+        # Rounding must not make a vanished tumour shrink by more than 100 %.
+        change = np.maximum(100.0 * (volume - baseline) / baseline, -100.0)
     seen = np.isfinite(change) & np.isfinite(days)
     if np.any(seen[..., 1:] & ~seen[..., :-1]):
         order = np.argsort(~seen, axis=-1, kind="stable")

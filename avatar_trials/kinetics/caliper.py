@@ -14,19 +14,23 @@ def diameter_mm(volume_mm3: Array) -> Array:
     return (volume_mm3 * (6.0 / math.pi)) ** (1.0 / 3.0)
 
 
-def log_variance(volume: Array, delta_mm: Array, sigma_p: Array, floor_mm3: Array) -> Array:
+def log_variance(
+    volume: Array, delta_mm: Array, sigma_p: Array, floor_mm3: Array, xp: Namespace = np
+) -> Array:
     """Squared scale of the error of log volume, 5 delta^2/D^2 + sigma_p^2.
 
     V = (pi/6) L W^2 with an error of `delta_mm` in each of L and W: d log V = dL/L + 2 dW/W, hence the 5. `sigma_p` is
     what does not shrink with size. D is the diameter of `volume` + `floor_mm3`: without the floor the scale explodes
     as the tumour vanishes.
     """
-    return 5.0 * delta_mm**2 * ((volume + floor_mm3) * (6.0 / math.pi)) ** (-2.0 / 3.0) + sigma_p**2
+    # The power -2/3 as exp(log): its gradient then takes no second power, which is a quarter of a fit's time.
+    inverse_square = xp.exp((-2.0 / 3.0) * xp.log((volume + floor_mm3) * (6.0 / math.pi)))
+    return 5.0 * delta_mm**2 * inverse_square + sigma_p**2
 
 
 def log_sd(volume: Array, delta_mm: Array, sigma_p: Array, floor_mm3: Array, xp: Namespace = np) -> Array:
     """Scale of the error of log volume, the root of `log_variance`."""
-    return xp.sqrt(log_variance(volume, delta_mm, sigma_p, floor_mm3))
+    return xp.sqrt(log_variance(volume, delta_mm, sigma_p, floor_mm3, xp))
 
 
 def student4_cdf(z: Array, xp: Namespace = np) -> Array:

@@ -11,18 +11,27 @@ from avatar_trials.kinetics.namespace import Array, Namespace, logsumexp, softpl
 
 
 def log_growth(
-    t: Array, r: Array, kill: Array, resistant_logit: Array, resistant_rate: Array, xp: Namespace = np
+    t: Array,
+    r: Array,
+    kill: Array,
+    resistant_logit: Array,
+    resistant_rate: Array,
+    xp: Namespace = np,
+    *,
+    softplus_logit: Array | None = None,
 ) -> Array:
     """log(V(t)/V0) of a sensitive and a pre-existing resistant clone under constant treatment.
 
     With q = 1/(1 + e^-resistant_logit) the resistant share at day 0:
     V/V0 = (1 - q) e^((r - kill) t) + q e^(resistant_rate t), written with softplus so that neither share has to be
-    representable. All arguments broadcast; `t` in days, `r`, `kill` and `resistant_rate` in 1/day.
+    representable. All arguments broadcast; `t` in days, `r`, `kill` and `resistant_rate` in 1/day. `softplus_logit` is
+    softplus(resistant_logit), for a caller that has it once a curve and wants it once a visit.
 
     Source: the biexponential of tumour growth inhibition (Stein 2011 family), V = V0 sum_c f_c exp(lambda_c t).
     """
+    start = softplus(resistant_logit, xp) if softplus_logit is None else softplus_logit
     ahead = resistant_rate - r + kill
-    return (r - kill) * t + softplus(resistant_logit + ahead * t, xp) - softplus(resistant_logit, xp)
+    return (r - kill) * t + softplus(resistant_logit + ahead * t, xp) - start
 
 
 def two_clone_log_shares(resistant_logit: Array, xp: Namespace = np) -> Array:

@@ -217,3 +217,10 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         endpoints.best_response([0, 10], [1, 1], "recist")
     with pytest.raises(ValueError, match="pct_sheet, log_linear"):
         endpoints.time_to_doubling([0, 10], [1, 1], "linear")
+
+
+def test_a_vanished_tumour_shrinks_by_exactly_100_percent() -> None:
+    # (0 - V0)/V0 is not -1 in floating point for about one baseline in thirteen.
+    baselines = np.linspace(150.0, 300.0, 1000) / 3.0
+    volume = np.stack([baselines, np.zeros(1000)], axis=-1)
+    assert (endpoints.depth_of_response(np.array([0.0, 3.0]), volume) == -100.0).all()
