@@ -57,7 +57,9 @@ def relative_curves(day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
     with np.errstate(invalid="ignore", over="ignore"):
         change = 100.0 * (volume - baseline) / baseline
         # Rounded, a vanished tumour would change by a little more or less than -100 % at one baseline in thirteen.
-        change = np.where(volume == 0.0, np.where(np.isnan(change), np.nan, -100.0), np.maximum(change, -100.0))
+        change = np.where(
+            volume == 0.0, np.where(np.isnan(change), np.nan, -100.0), np.maximum(change, -100.0)
+        )
     seen = np.isfinite(change) & np.isfinite(days)
     if np.any(seen[..., 1:] & ~seen[..., :-1]):
         order = np.argsort(~seen, axis=-1, kind="stable")
