@@ -18,19 +18,31 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from avatar_trials.calibrate import likelihood
-from avatar_trials.calibrate.coordinates import slope_and_share
+from avatar_trials.calibrate.coordinates import (
+    SHARE_REACH,
+    SOFT_AT_CLEARANCE,
+    SOFT_AT_ZERO,
+    slope_and_share,
+)
 from avatar_trials.calibrate.curves import Curves, curves_of
 from avatar_trials.calibrate.model import _avatar_level, build_model, visit_kinds
 from avatar_trials.calibrate.predictive import expected_log_volume, predictive_groups
 from avatar_trials.cards import load_model
 from avatar_trials.intake import GrowthTable
+from avatar_trials.kinetics.two_clone import BEND_FACTOR, BEND_SHARPNESS
 
 Floats = NDArray[np.float64]
 Point = dict[str, Any]
 
-CARD = load_model("two_clone")
-CLEARANCE, BEND = CARD.constant("clearance_per_day"), CARD.constant("resistance_bend")
-STRETCH, SHARPNESS = 6.0, 3.0  # of the resistance score: slope 1 below the bend, 1 + 6 above
+CLEARANCE, BEND = 0.45, -1.3
+SHIPPED = load_model("two_clone")
+CONSTANTS = {"clearance_per_day": CLEARANCE, "resistance_bend": BEND}
+CARD = SHIPPED.model_copy(
+    update={
+        "constants": SHIPPED.constants
+        | {name: SHIPPED.constants[name].model_copy(update={"value": x}) for name, x in CONSTANTS.items()}
+    }
+)
 LIMIT, FLOOR = CARD.observation.detection_limit_mm3, CARD.observation.diameter_floor_mm3
 
 # Cells of (avatar, drug) with 0, 1 and 3 mice, replicate untreated mice, and avatars with a combination only.
@@ -113,16 +125,17 @@ def slow_prior(v: Point) -> float:
 def treated_mouse(slope: Any, share: Any, growth: Any, resistant: Any, days: Any) -> dict[str, Decimal]:
     """Kill, log drive, logit and score of a treated curve in the digits of the context: the definition as it reads."""
     b, s, r, g, t, c = (Decimal(float(x)) for x in (slope, share, growth, resistant, days, CLEARANCE))
-    one, soft, wall = Decimal(1), Decimal("0.02"), Decimal("0.1")
+    one, soft, wall = Decimal(1), Decimal(SOFT_AT_ZERO), Decimal(SOFT_AT_CLEARANCE)
 
     def at(b: Decimal, s: Decimal) -> dict[str, Decimal]:
-        end = 2 * ((s / 4).exp() - (-s / 4).exp())
+        reach = Decimal(SHARE_REACH)
+        end = reach / 2 * ((s / reach).exp() - (-s / reach).exp())
         net = b - (one + end.exp()).ln() / t
         u = soft * (one + ((r - net) / soft).exp()).ln()
         kill = -wall * (one - (one - (-c / wall).exp()) * (one - (-u / wall).exp())).ln()
         logit = end + (r - kill - g) * t
-        stretched = (one + (Decimal(SHARPNESS) * (logit - Decimal(BEND))).exp()).ln()
-        score = logit + Decimal(STRETCH) / Decimal(SHARPNESS) * stretched
+        stretched = (one + (Decimal(BEND_SHARPNESS) * (logit - Decimal(BEND))).exp()).ln()
+        score = logit + Decimal(BEND_FACTOR) / Decimal(BEND_SHARPNESS) * stretched
         return {"kill": kill, "drive": -(one / kill - one / c).ln(), "logit": logit, "score": score}
 
     with localcontext(prec=90):
@@ -259,11 +272,11 @@ def slow_model(point: Point, table: GrowthTable) -> dict[str, Any]:
     for i, given, drive, score in together:
         p = math.exp(v["eta"])
         combined = math.log(sum(math.exp(drive_level[i, j]) ** p for j in given)) / p
-        density += stats.norm(combined, v["sigma_k"]).logpdf(drive)
+        density += stats.t(4, combined, v["sigma_k"]).logpdf(drive)
         shares = [math.log(special.expit(score_level[i, j])) for j in given]
         crossed = v["cross_resistance"]
         expected = (1 - crossed) * sum(shares) + crossed * min(shares)
-        density += stats.norm(expected, v["sigma_q_combination"]).logpdf(score)
+        density += stats.t(4, expected, v["sigma_q_combination"]).logpdf(score)
 
     visits, log_volumes = [], []
     for rows, parts, _, _ in curves:
@@ -489,13 +502,25 @@ def test_slope_is_the_mean_slope_of_the_curve() -> None:
         assert math.log(at_end / (1 - at_end)) == pytest.approx(4 * math.sinh(share / 4), rel=1e-9, abs=1e-9)
 
 
-def test_slope_and_share_in_both_engines() -> None:
+@pytest.mark.parametrize(
+    "clearance",
+    [
+        0.45,
+        pytest.param(
+            0.5,
+            marks=pytest.mark.xfail(
+                strict=True, reason="PyTensor takes the log of the Python number 0.5 in single precision"
+            ),
+        ),
+    ],
+)
+def test_slope_and_share_in_both_engines(clearance: float) -> None:
     rng = np.random.default_rng(2)
     values = [rng.uniform(-0.3, 0.2, 40), rng.normal(-2, 6, 40), rng.uniform(0.02, 0.2, 40)]
     values += [rng.uniform(0.01, 0.1, 40), rng.uniform(7, 200, 40)]
     symbols = [pt.dvector(f"x{k}") for k in range(5)]
-    in_numpy: Any = partial(slope_and_share, clearance=CLEARANCE, xp=np)
-    in_pytensor: Any = partial(slope_and_share, clearance=CLEARANCE, xp=pt)
+    in_numpy: Any = partial(slope_and_share, clearance=clearance, xp=np)
+    in_pytensor: Any = partial(slope_and_share, clearance=clearance, xp=pt)
     for ours, theirs in zip(in_numpy(*values), in_pytensor(*symbols), strict=True):
         at = dict(zip(symbols, values, strict=True))
         given = {symbol: value for symbol, value in at.items() if symbol in pt_inputs(theirs)}

@@ -322,14 +322,14 @@ def test_killing_and_clearing_take_turns() -> None:
 
 @pytest.mark.parametrize("bend", [-4.0, -2.5, 0.0])
 def test_resistance_score(bend: float) -> None:
-    """Slope 1 far below the bend, 7 far above it; against 50 digits, SciPy's root, and finite differences."""
+    """Slope 1 far below the bend, 1 + factor far above it: against 50 digits, SciPy's root, finite differences."""
+    factor, sharpness = two_clone.BEND_FACTOR, two_clone.BEND_SHARPNESS
     logits = np.concatenate([np.linspace(-60, 10, 141), [bend, bend + 1e-9]])
     scores = two_clone.resistance_score(logits, bend)
     with localcontext(prec=50):
-        exact = [
-            float(Decimal(x) + 2 * (1 + (3 * (Decimal(x) - Decimal(bend))).exp()).ln())
-            for x in logits.tolist()
-        ]
+        beyond = [(Decimal(sharpness) * (Decimal(x) - Decimal(bend))).exp() for x in logits.tolist()]
+        stretched = [Decimal(factor) / Decimal(sharpness) * (1 + x).ln() for x in beyond]
+        exact = [float(Decimal(x) + more) for x, more in zip(logits.tolist(), stretched, strict=True)]
     np.testing.assert_allclose(scores, exact, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(two_clone.resistant_logit_of(scores, bend), logits, rtol=0, atol=1e-10)
     for score in (-60.0, -3.0, bend, 0.0, 4.0, 60.0, 150.0):
@@ -345,8 +345,8 @@ def test_resistance_score(bend: float) -> None:
     slope = np.exp(two_clone.log_score_slope(logits, bend))
     np.testing.assert_allclose(slope, difference, rtol=1e-8)
     assert slope[0] == pytest.approx(1.0, abs=1e-12)
-    assert two_clone.log_score_slope(bend + 12.0, bend) == pytest.approx(math.log(7.0), abs=1e-12)
-    assert two_clone.log_score_slope(bend, bend) == pytest.approx(math.log(4.0), rel=1e-14)
+    assert two_clone.log_score_slope(bend + 12.0, bend) == pytest.approx(math.log1p(factor), abs=1e-12)
+    assert two_clone.log_score_slope(bend, bend) == pytest.approx(math.log1p(factor / 2), rel=1e-14)
 
 
 THREE = np.array([[-3.0, -2.2, 0.4], [-4.5, -1.0, -1.0]])
