@@ -113,7 +113,7 @@ def _kill(log_drive: Any, avatar: Any, given: Any, curves: Curves, card: ModelCa
     if len(several):
         exponent = pt.exp(_prior("eta", card))
         expected = two_clone.arm_log_drive(level[avatar[several]], given[several], exponent, pt)
-        density = likelihood.student4_log_density(log_drive[several] - expected, sigma_k**2, pt)
+        density = pm.logp(pm.Normal.dist(expected, sigma_k), log_drive[several])
         pm.Potential("combination_kill", density.sum())
 
 
@@ -129,8 +129,7 @@ def _resistance(logit: Any, avatar: Any, given: Any, curves: Curves, card: Model
     if len(several):
         crossed = _prior("cross_resistance", card)
         expected = two_clone.arm_score(level[avatar[several]], given[several], crossed, pt)
-        spread = _prior("sigma_q_combination", card)
-        density = likelihood.student4_log_density(score[several] - expected, spread**2, pt)
+        density = pm.logp(pm.Normal.dist(expected, _prior("sigma_q_combination", card)), score[several])
         pm.Potential("combination_resistance", density.sum())
 
 

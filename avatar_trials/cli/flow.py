@@ -40,11 +40,13 @@ class Readings:
 def volumes_for(design: TrialDesign, volumes: Path | None) -> GrowthTable:
     """The mice of a design: its tumour type and arms, from a file or the embedded panel.
 
-    Raises InputError where the file has no such mice, or an arm of the design is missing.
+    A file without tumour types is taken to hold the cohort. Raises InputError where the file has no such mice, or an
+    arm of the design is missing.
     """
     path = find_card("panels", design.cohort.panel) if volumes is None else volumes
     table = read_volumes(path)
-    return table.select(tumor_type=design.cohort.tumor_type, arms=design.arm_names)
+    typed = (table.avatars["tumor_type"] != "").any()
+    return table.select(tumor_type=design.cohort.tumor_type if typed else None, arms=design.arm_names)
 
 
 def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:

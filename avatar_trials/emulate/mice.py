@@ -31,16 +31,13 @@ class Mice:
 
 @dataclass(frozen=True)
 class Chance:
-    """Standard deviates of a mouse: growth, kill, resistance, start (T, avatar) normal; interaction and
-    cross_resistance (T, avatar), steps and errors (T, avatar, visit) of Student's t with 4 degrees of freedom;
-    removal (T, avatar, visit) uniform."""
+    """Standard deviates of a mouse: growth, kill, resistance, start (T, avatar) normal; steps and errors
+    (T, avatar, visit) of Student's t with 4 degrees of freedom; removal (T, avatar, visit) uniform."""
 
     growth: Floats
     kill: Floats
     resistance: Floats
     start: Floats
-    interaction: Floats
-    cross_resistance: Floats
     steps: Floats
     errors: Floats
     removal: Floats
@@ -57,20 +54,17 @@ def chance(avatars: tuple[str, ...], n_trials: int, n_visits: int, luck: Luck) -
     def normal(purpose: str) -> Floats:
         return np.stack([luck(avatar, purpose).standard_normal(n_trials) for avatar in avatars], axis=1)
 
-    def student(purpose: str, *visits: int) -> Floats:
-        return np.stack(
-            [luck(avatar, purpose).standard_t(4, (n_trials, *visits)) for avatar in avatars], axis=1
-        )
+    def student(purpose: str) -> Floats:
+        size = (n_trials, n_visits)
+        return np.stack([luck(avatar, purpose).standard_t(4, size) for avatar in avatars], axis=1)
 
     return Chance(
         growth=normal("growth of the mouse"),
         kill=normal("kill in the mouse"),
         resistance=normal("resistance in the mouse"),
         start=normal("starting volume"),
-        interaction=student("kill in a combination's mouse"),
-        cross_resistance=student("resistance in a combination's mouse"),
-        steps=student("wander", n_visits),
-        errors=student("caliper", n_visits),
+        steps=student("wander"),
+        errors=student("caliper"),
         removal=np.stack(
             [luck(avatar, "removal").random((n_trials, n_visits)) for avatar in avatars], axis=1
         ),
@@ -95,14 +89,15 @@ def mice_under(cohort: Cohort, arm: str, chance: Chance) -> Mice:
 
     if n_drugs == 1:
         drug = int(given.argmax())
-        log_drive = cohort.log_kill[:, :, drug] + population["sigma_k"] * chance.kill
-        score = cohort.resistance[:, :, drug] + cohort.constants["resistance_mouse_sd"] * chance.resistance
+        log_drive, score = cohort.log_kill[:, :, drug], cohort.resistance[:, :, drug]
+        score_sd = np.array(cohort.constants["resistance_mouse_sd"])
     else:
         log_drive = two_clone.arm_log_drive(cohort.log_kill, given, np.exp(population["eta"]))
-        log_drive = log_drive + population["sigma_k"] * chance.interaction
         score = two_clone.arm_score(cohort.resistance, given, population["cross_resistance"])
-        score = score + population["sigma_q_combination"] * chance.cross_resistance
-    log_drive = log_drive + population["beta_growth"] * (log_r - population["mu_r"])
+        score_sd = population["sigma_q_combination"]
+    growth = population["beta_growth"] * (log_r - population["mu_r"])
+    log_drive = log_drive + growth + population["sigma_k"] * chance.kill
+    score = score + score_sd * chance.resistance
     kill = np.exp(two_clone.log_kill_rate(log_drive, cohort.constants["clearance_per_day"]))
     logit = two_clone.resistant_logit_of(score, cohort.constants["resistance_bend"])
     overlap = cohort.population["slowing_overlap"]

@@ -12,8 +12,8 @@ import numpy as np
 from avatar_trials.kinetics.combination import combined_kill
 from avatar_trials.kinetics.namespace import Array, Namespace, softplus
 
-BEND_FACTOR = 4.0
-BEND_SHARPNESS = 4.0
+BEND_FACTOR = 6.0
+BEND_SHARPNESS = 3.0
 _ABSENT = 1e3
 
 
@@ -33,9 +33,9 @@ def log_drive_of(log_rate: Array, log_rest: Array, clearance: Array, xp: Namespa
 
 
 def resistance_score(resistant_logit: Array, bend: Array, xp: Namespace = np) -> Array:
-    """Scale on which resistant fractions are normal: the logit, stretched five times above `bend`.
+    """Scale on which resistant fractions are normal: the logit, stretched seven times above `bend`.
 
-    score = logit + (4/4) softplus(4 (logit - bend)): a tumour with more than a bend's share of resistant cells is
+    score = logit + (6/3) softplus(3 (logit - bend)): a tumour with more than a bend's share of resistant cells is
     rare by construction, smoothly.
     """
     return resistant_logit + BEND_FACTOR / BEND_SHARPNESS * softplus(
