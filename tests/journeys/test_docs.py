@@ -291,7 +291,7 @@ def test_the_numbers_of_the_model_page_are_those_of_card_and_code() -> None:
     weight = "" if BEND_FACTOR == BEND_SHARPNESS else f"{BEND_FACTOR / BEND_SHARPNESS:g} "
     assert f"s = l + {weight}softplus({BEND_SHARPNESS:g} (l − b)), b = {number(bend)}" in page
     assert f"is 1 below q = {1 / (1 + math.exp(-bend)):.2g} and {1 + BEND_FACTOR:g} above" in page
-    assert f"1/K = 1/k + 1/c with c = {card.constant('clearance_per_day'):g}/day" in page
+    assert f"1/K = 1/k + 1/L with L = {card.constant('clearance_per_day'):g}/day" in page
     assert f"the sphere of V + {card.observation.diameter_floor_mm3:g} mm³" in page
     assert f"P(reading < {card.observation.detection_limit_mm3:g})" in page
     assert f"N(log r_i, {card.constant('growth_mouse_sd'):g})" in page
