@@ -97,11 +97,11 @@ class Sampling(_Card):
 
 
 class Gates(_Card):
-    """What a posterior must pass, over all parameters."""
+    """What a posterior must pass, over all parameters. `divergences` is a share of the draws kept."""
 
     r_hat: Annotated[Number, Field(gt=1)] = 1.01
     ess_bulk: Positive = 400
-    divergences: Annotated[Whole, Field(ge=0)] = 0
+    divergences: Annotated[Number, Field(ge=0, lt=1)] = 0.001
     e_bfmi: Positive = 0.3
 
 
@@ -125,6 +125,7 @@ class ModelCard(_Card):
     constants: dict[str, Constant]
     priors: dict[str, Prior]
     biomarker: str = "braf_mutant"
+    known_misses: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
     gates: Gates = Gates()
     sha256: str = ""

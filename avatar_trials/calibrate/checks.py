@@ -56,7 +56,7 @@ def gates(tree: xr.DataTree, card: ModelCard) -> pd.DataFrame:
     stats = tree["sample_stats"].to_dataset()
     energy = az.bfmi(tree)
     bfmi = float(np.min(np.asarray(energy.get("energy", energy))))
-    divergences = int(stats["diverging"].sum())
+    divergences = float(stats["diverging"].mean())
     limits = card.gates
     worst_r_hat = table.sort_values("r_hat", ascending=False, na_position="first")
     worst_ess = table.sort_values("ess_bulk", na_position="first")
@@ -75,7 +75,7 @@ def gates(tree: xr.DataTree, card: ModelCard) -> pd.DataFrame:
             ">",
             _named(worst_ess, "ess_bulk", ".0f"),
         ),
-        ("divergences", float(divergences), limits.divergences, "<=", ""),
+        ("divergent draws, share", divergences, limits.divergences, "<=", ""),
         ("E-BFMI, smallest", bfmi, limits.e_bfmi, ">", ""),
     ]
     return pd.DataFrame(

@@ -69,8 +69,8 @@ def run(
 ) -> None:
     """The main job: calibrate, emulate, read out, compare, report.
 
-    Writes posterior.nc, trial.nc, readout.csv, agreement_*.csv, response.csv, parameters.csv, gates.csv and
-    report.html, prints the readout table and the path of the report.
+    Writes posterior.nc, trial.nc, readout.csv, readout_observed.csv, agreement_*.csv, response.csv, parameters.csv,
+    gates.csv and report.html, prints the readout table and the path of the report.
     """
     from avatar_trials.cards import load_design
     from avatar_trials.cli import flow

@@ -156,7 +156,7 @@ def reported(
 
         gates = gates_of(tree)
         parameters = population_parameters(tree["posterior"].to_dataset(), card, design.endpoints.level)
-        notices = json.loads(tree.attrs["notices"])
+        notices = [*(f"Model card: {miss}" for miss in card.known_misses), *json.loads(tree.attrs["notices"])]
     rules = rules_of(trial)
     inputs = ReportInputs(
         title=design.title,
