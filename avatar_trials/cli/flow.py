@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,17 @@ def volumes_for(design: TrialDesign, volumes: Path | None) -> GrowthTable:
     A file without tumour types is taken to hold the cohort. Raises InputError where the file has no such mice, or an
     arm of the design is missing.
     """
-    path = find_card("panels", design.cohort.panel) if volumes is None else volumes
-    table = read_volumes(path)
+    table = read_volumes(volumes) if volumes is not None else _embedded(design.cohort.panel)
     typed = (table.avatars["tumor_type"] != "").any()
     return table.select(tumor_type=design.cohort.tumor_type if typed else None, arms=design.arm_names)
+
+
+def _embedded(panel: str) -> GrowthTable:
+    """An embedded panel, by its name: where this program is installed is nobody's business in a file."""
+    table = read_volumes(find_card("panels", panel))
+    name = f"{panel}.csv"
+    notices = tuple(replace(notice, file=name) for notice in table.notices)
+    return replace(table, source=name, notices=notices)
 
 
 def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:

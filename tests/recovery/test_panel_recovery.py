@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from io import StringIO
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -43,7 +42,7 @@ def intervals(posterior: xr.Dataset, truth: pd.DataFrame) -> pd.DataFrame:
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     rows = []
     for row in truth.to_dict("records"):
-        values = posterior[row["parameter"]] if row["parameter"] in posterior else None
+        values = posterior.get(row["parameter"], None)
         if values is None:
             continue
         for dim in ("avatar", "drug"):
