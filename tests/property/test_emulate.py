@@ -15,7 +15,7 @@ from scipy import stats
 
 from avatar_trials.cards import Stopping, load_model
 from avatar_trials.emulate import Cohort, cohort_from_posterior, emulate_trials, trial
-from avatar_trials.emulate.panel import synthetic_panel
+from avatar_trials.emulate.panel import _cohort, drawn_from, synthetic_panel
 from avatar_trials.problems import InputError
 from tests.random_cohort import ARMS, HAZARD, a_design, a_posterior, random_cohort
 
@@ -225,6 +225,7 @@ def test_a_replicate_is_one_joint_draw() -> None:
     cohort = cohort_from_posterior(tree, 23, seed=4)
     assert cohort.n_trials == 23
     assert sorted(cohort.draw[:10]) == sorted(cohort.draw[10:20]) == list(range(10))
+    assert cohort.draw[:10].tolist() != cohort.draw[10:20].tolist()
     assert len(set(cohort.draw[20:])) == 3
     for t, flat in enumerate(cohort.draw):
         here = posterior.isel(chain=int(flat) // 5, draw=int(flat) % 5)
@@ -274,7 +275,6 @@ def test_an_arm_with_an_unknown_drug_is_refused() -> None:
 
 
 STOPPING = Stopping.model_validate({"size_mm3": 1500.0, "removal": {**HAZARD, "source": "s"}})
-SHORT = Stopping.model_validate({"size_mm3": 1.0, "removal": {**HAZARD, "source": "s"}})
 PANEL: dict[str, Any] = {"n_avatars": 12, "n_biomarker": 5, "tumor_type": "CM", "stopping": STOPPING}
 
 
@@ -297,30 +297,61 @@ def test_a_synthetic_panel_is_one_mouse_per_avatar_and_arm() -> None:
     for (avatar, _), mouse in rows.groupby(["avatar", "mouse"]):
         longest = sorted(days[str(avatar)])
         assert mouse["day"].tolist() == longest[: len(mouse)]
+    assert len({tuple(sorted(seen))[:6] for seen in days.values()}) > 6
     again = synthetic_panel(card, ["untreated", "c + d", "c", "d"], seed=3, **PANEL)
     assert again.table.rows.equals(rows)
     assert not synthetic_panel(card, ["untreated", "c"], seed=4, **PANEL).table.rows.equals(rows)
 
 
-def test_the_truth_of_a_panel_is_what_its_mice_were_made_of() -> None:
-    """Population, and avatars about it: their mean log kill moves with the biomarker by what the truth says."""
+def test_avatars_of_a_panel_follow_the_population_drawn_for_them() -> None:
+    """4,000 avatars: moments of growth, kill by drug and biomarker, kill shared between drugs, and resistance."""
+    card, n = load_model("two_clone"), 4000
+    names = tuple(f"S-{k}" for k in range(n))
+    population = {name: np.array([prior.location]) for name, prior in card.priors.items()}
+    population |= {"mu_k": np.array([-3.0, -2.0]), "biomarker_kill": np.array([1.0, -0.5])}
+    population |= {"h2": np.array([0.3]), "slowing": np.array([-0.7, -0.2])}
+    carriers = np.tile(np.array([0.0, 1.0]), n // 2)
+    cohort = _cohort(names, ("c", "d"), population, carriers, card, 5)
+    omega_k, omega_q = population["omega_k"][0], population["omega_q"][0]
+    own = cohort.log_kill[0] - population["mu_k"] - carriers[:, None] * population["biomarker_kill"]
+    for carrier in (0, 1):
+        assert np.abs(own[carriers == carrier].mean(axis=0)).max() < 4 * omega_k / np.sqrt(n / 2)
+    np.testing.assert_allclose(own.std(axis=0), omega_k, rtol=0.05)
+    assert np.corrcoef(own.T)[0, 1] == pytest.approx(0.3, abs=0.06)
+    assert np.corrcoef(own[:, 0], cohort.resistance[0, :, 0])[0, 1] == pytest.approx(0, abs=0.06)
+    np.testing.assert_allclose(cohort.resistance[0].std(axis=0), omega_q, rtol=0.05)
+    assert np.abs(cohort.resistance[0].mean(axis=0) - population["mu_q"]).max() < 4 * omega_q / np.sqrt(n)
+    assert cohort.log_r[0].std() == pytest.approx(population["omega_r"][0], rel=0.05)
+    assert cohort.slowing.tolist() == [[-0.7, -0.2]]
+    fewer = _cohort(names[:7], ("c", "d"), population, carriers[:7], card, 5)
+    np.testing.assert_array_equal(fewer.log_kill, cohort.log_kill[:, :7])
+
+
+@pytest.mark.parametrize("name", ["mu_r", "omega_k", "h2"])
+def test_priors_are_drawn_from_their_laws(name: str) -> None:
+    prior = load_model("two_clone").priors[name]
+    a, b = prior.location, prior.scale
+    law = {"normal": stats.norm(a, b), "lognormal": stats.lognorm(b, scale=a), "beta": stats.beta(a, b)}
+    sample = drawn_from(prior, 20_000, np.random.default_rng(6))
+    assert stats.kstest(sample, law[prior.distribution].cdf).pvalue > 1e-3
+
+
+def test_the_truth_of_a_panel_is_complete_and_its_own() -> None:
     card = load_model("two_clone")
-    panel = synthetic_panel(
-        card,
-        ["untreated", "c"],
-        seed=8,
-        **PANEL | {"n_avatars": 300, "n_biomarker": 150, "stopping": SHORT},
+    first, again, other = (
+        synthetic_panel(card, ["untreated", "c", "d"], seed=seed, **PANEL) for seed in (3, 3, 4)
     )
-    truth = panel.population.set_index("parameter")["value"]
-    assert set(card.priors) == set(truth.index)
-    wide = {name: frame.set_index("avatar")["value"] for name, frame in panel.avatars.groupby("parameter")}
-    carriers = panel.table.avatars["braf_mutant"] == 1
-    kill = wide["log_kill"]
-    for group, mean in (
-        (carriers, truth["mu_k"] + truth["biomarker_kill"]),
-        (~carriers, truth["mu_k"]),
-    ):
-        assert abs(kill[group].mean() - mean) < 4 * truth["omega_k"] / np.sqrt(150)
-        assert kill[group].std() == pytest.approx(truth["omega_k"], rel=0.25)
-    assert wide["log_r"].std() == pytest.approx(truth["omega_r"], rel=0.2)
-    assert abs(wide["resistance"].mean() - truth["mu_q"]) < 4 * truth["omega_q"] / np.sqrt(300)
+    assert set(first.population["parameter"]) == set(card.priors)
+    by_drug = first.population[first.population["drug"] != ""]
+    assert set(by_drug["parameter"]) == {name for name, prior in card.priors.items() if prior.by == "drug"}
+    assert first.avatars.groupby("parameter").size().to_dict() == {
+        "log_kill": 24,
+        "log_r": 12,
+        "resistance": 24,
+    }
+    assert again.population.equals(first.population)
+    assert again.avatars.equals(first.avatars)
+    assert (other.population["value"] != first.population["value"]).all()
+    assert (other.avatars["value"] != first.avatars["value"]).all()
+    kill = first.avatars.set_index(["parameter", "avatar", "drug"])["value"]
+    assert kill["log_kill"].nunique() == 24
