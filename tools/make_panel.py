@@ -17,7 +17,7 @@ from avatar_trials.intake import write_tidy
 from avatar_trials.stamp import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
-SEED = 1
+SEED = 3
 N_AVATARS = 33
 N_BRAF_MUTANT = 18
 TRUTH_NOTE = "# avatar-trials synthetic panel: the truth it was drawn from"
