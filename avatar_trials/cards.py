@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
+import reprlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -235,8 +236,8 @@ class TrialDesign(_Card):
     @pydantic.field_validator("arms")
     @classmethod
     def _distinct(cls, arms: tuple[ArmSpec, ...]) -> tuple[ArmSpec, ...]:
-        names = [arm.name for arm in arms]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        names = [arm.name.casefold() for arm in arms]
+        twice = sorted({arm.name for arm in arms if names.count(arm.name.casefold()) > 1})
         if twice:
             raise ValueError(f"arm {twice[0]!r} is given twice (the order of drugs does not matter)")
         return arms
@@ -270,23 +271,23 @@ def _load[CardType: (ModelCard, TrialDesign)](kind: type[CardType], path: Path, 
     except UnicodeDecodeError:
         raise InputError(Problem("F01", "error", "not UTF-8 text", "Save it as UTF-8", shown)) from None
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
+        place = re.search(r"at line (\d+)", str(error))
         what = re.sub(r"\s*\(at .*\)", "", str(error))
         raise InputError(
-            Problem("F08", "error", f"not TOML: {what}", "", shown, int(line[1]) if line else None)
+            Problem("F08", "error", f"not TOML: {what}", "", shown, int(place[1]) if place else None)
         ) from None
     except RecursionError:
         raise InputError(Problem("F09", "error", "nested too deep", "Flatten the tables", shown)) from None
+    except ValueError:
+        raise InputError(Problem("F08", "error", "a number of thousands of digits", "", shown)) from None
     version = content.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        what = f"schema_version is {version!r}; this version reads {SCHEMA_VERSION}"
-        raise InputError(
-            Problem("F96", "error", what, "Write schema_version = 1", shown, _line(text, ("schema_version",)))
-        )
+    if type(version) is not int or version != SCHEMA_VERSION:
+        what = f"schema_version is {_shown(version)}; this version reads {SCHEMA_VERSION}"
+        line = _line(text, ("schema_version",))
+        raise InputError(Problem("F96", "error", what, "Write schema_version = 1", shown, line))
     if "sha256" in content:
-        raise InputError(
-            Problem("D80", "error", "unknown key sha256", "Delete it", shown, _line(text, ("sha256",)))
-        )
+        line = _line(text, ("sha256",))
+        raise InputError(Problem("D80", "error", "unknown key sha256", "Delete it", shown, line))
     try:
         return kind.model_validate({**content, "sha256": hashlib.sha256(raw).hexdigest()})
     except pydantic.ValidationError as error:
@@ -301,21 +302,39 @@ def _problem(item: Any, text: str, shown: str) -> Problem:
     elif item["type"] == "missing":
         message = "is missing"
     elif not isinstance(item["input"], dict | list | tuple):
-        message = f"{message}, got {item['input']!r}"
+        message = f"{message}, got {_shown(item['input'])}"
     return Problem("D78", "error", message, "", shown, _line(text, place), ".".join(place))
 
 
+def _shown(value: Any) -> str:
+    """A value as a message shows it: a hundred characters at most. Python writes no number of thousands of digits."""
+    if type(value) is int and abs(value) >= 10**100:
+        return "a whole number of more than a hundred digits"
+    return reprlib.Repr(maxstring=100, maxother=100, maxlong=100).repr(value)
+
+
 def _line(text: str, place: tuple[str, ...]) -> int | None:
-    """The line of a key: the last part of its path that stands at the start of a line, below its table's header."""
-    lines = text.splitlines()
-    start, found = 0, None
+    """The line of a key; for a missing one, of the innermost table around it that has a header."""
+    lines = text.split("\n")
+    headers = []
+    for number, line in enumerate(lines):
+        if match := re.match(r"\s*\[\[?([^\[\],=]+)\]\]?\s*(#.*)?$", line):
+            headers.append((number, [part.strip(" \"'\t") for part in match[1].split(".")]))
+    found, inside, path = None, -1, list[str]()
     for part in place:
-        pattern = re.compile(rf'^\s*(\[+.*\b{re.escape(part)}"?\s*\]+|"?{re.escape(part)}"?\s*[.=])')
-        for number in range(start, len(lines)):
-            if pattern.match(lines[number]):
-                start, found = number, number + 1
-                break
-    return found
+        same = [number for number, header in headers if header == path]
+        if part.isdigit() and int(part) < len(same) > 0:
+            found = inside = same[int(part)]
+            continue
+        path.append(part)
+        table = next((number for number, header in headers if header == path and number > inside), None)
+        if table is not None:
+            found = inside = table
+            continue
+        end = next((number for number, _ in headers if number > inside), len(lines))
+        key = re.compile(rf"""\s*["']?{re.escape(part)}["']?\s*[.=]""")
+        found = next((number for number in range(inside + 1, end) if key.match(lines[number])), found)
+    return None if found is None else found + 1
 
 
 def check_card(path: str | Path) -> list[Problem]:
