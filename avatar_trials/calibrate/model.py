@@ -39,7 +39,10 @@ def build_model(curves: Curves, card: ModelCard) -> pm.Model:
     }
     with pm.Model(coords=coords) as model:
         growth, resistant_rate, kill, logit = _mice(curves, card)
-        log_start = pm.Normal("log_start", _prior("mu_v", card), _prior("sigma_v", card), dims="curve")
+        # Not centred: a caliper tells one starting volume about as well as the others do.
+        deviation = pm.Normal("start_deviation", 0.0, 1.0, dims="curve")
+        start = _prior("mu_v", card) + _prior("sigma_v", card) * deviation
+        log_start = pm.Deterministic("log_start", start, dims="curve")
         who, day = curves.obs_curve, curves.day
         unlimited = clones.log_growth(
             day,

@@ -116,7 +116,7 @@ def slow_prior(v: Point) -> float:
             total += float(np.sum(law.logpdf(v[name])))
     for name, mean, sd in (
         ("log_r", v["mu_r"], v["omega_r"]),
-        ("log_start", v["mu_v"], v["sigma_v"]),
+        ("start_deviation", 0.0, 1.0),
         ("growth_deviation", 0.0, 1.0),
         ("sensitivity", 0.0, 1.0),
     ):
@@ -218,7 +218,7 @@ def slow_model(point: Point, table: GrowthTable) -> dict[str, Any]:
     untreated = treated = 0
     for number, ((avatar, arm, _), rows) in enumerate(mice):
         i = avatars.index(avatar)
-        start = v["log_start"][number]
+        start = v["mu_v"] + v["sigma_v"] * v["start_deviation"][number]
         if arm == "untreated":
             log_r = v["log_r_untreated"][untreated]
             density += stats.norm(v["log_r"][i], CARD.constant("growth_mouse_sd")).logpdf(log_r)
