@@ -16,7 +16,7 @@ from avatar_trials.stamp import read_netcdf, read_stamp, write_netcdf
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWS_PER_CHAIN = 25
-KEPT_GROUPS = ("posterior", "sample_stats", "observed_data", "constant_data", "posterior_predictive")
+KEPT_GROUPS = ("posterior", "sample_stats", "observed_data", "constant_data")
 
 
 def main() -> None:
