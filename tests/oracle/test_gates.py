@@ -1,0 +1,212 @@
+"""Convergence gates and contraction: what must fail fails, with the names of the worst; curves that cannot be used."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import stats
+
+from avatar_trials.calibrate import GateError, gates, gates_of, population_parameters, require_passed
+from avatar_trials.calibrate.checks import prior_variance
+from avatar_trials.calibrate.curves import curves_of
+from avatar_trials.cards import load_model
+from avatar_trials.intake import GrowthTable
+from avatar_trials.problems import InputError
+
+CARD = load_model("two_clone")
+CHAINS, DRAWS = 4, 1000
+
+
+def posterior(**changes: Any) -> xr.DataTree:
+    """A tree of independent draws, which passes every gate, with some variables put otherwise."""
+    rng = np.random.default_rng(1)
+    variables: dict[str, Any] = {
+        "mu_r": (("chain", "draw"), rng.normal(-2.5, 0.1, (CHAINS, DRAWS))),
+        "omega_k": (("chain", "draw"), rng.lognormal(np.log(0.8), 0.4, (CHAINS, DRAWS))),
+        "log_r": (("chain", "draw", "avatar"), rng.normal(-2.5, 0.4, (CHAINS, DRAWS, 3))),
+        "slowing": (("chain", "draw", "drug"), rng.normal([-0.7, -0.2], [0.1, 0.45], (CHAINS, DRAWS, 2))),
+    }
+    sampled: dict[str, Any] = {
+        "diverging": (("chain", "draw"), np.zeros((CHAINS, DRAWS), dtype=bool)),
+        "energy": (("chain", "draw"), rng.normal(size=(CHAINS, DRAWS))),
+    }
+    for name, values in changes.items():
+        group = sampled if name in sampled else variables
+        group[name] = (group[name][0], values)
+    coords = {"avatar": ["X-1", "X-2", "X-3"], "drug": ["c", "d"]}
+    return xr.DataTree.from_dict(
+        {"/posterior": xr.Dataset(variables, coords), "/sample_stats": xr.Dataset(sampled)}
+    )
+
+
+def values_of(tree: xr.DataTree, group: str, name: str) -> Any:
+    return tree[group].to_dataset()[name].values.copy()
+
+
+def failed(tree: xr.DataTree) -> dict[str, str]:
+    table = gates(tree, CARD)
+    assert list(table.columns) == ["check", "value", "limit", "passed", "worst"]
+    assert len(table) == 4
+    return {row["check"]: row["worst"] for row in table.to_dict("records") if not row["passed"]}
+
+
+def test_independent_draws_pass() -> None:
+    table = gates(posterior(), CARD)
+    assert table["passed"].all()
+    require_passed(table)
+    r_hat, ess = table["value"][:2]
+    assert 0.999 < r_hat < 1.01
+    assert 2500 < ess < 4800
+
+
+def test_one_chain_elsewhere_fails_by_name() -> None:
+    """One avatar's parameter of one chain, and no population parameter: the gate is over all of them."""
+    log_r = values_of(posterior(), "posterior", "log_r")
+    log_r[3, :, 1] += 1.0
+    found = failed(posterior(log_r=log_r))
+    assert set(found) == {"R-hat, largest", "bulk ESS, smallest"}
+    assert found["R-hat, largest"].startswith("log_r [X-2] 1.")
+    assert found["bulk ESS, smallest"].startswith("log_r [X-2] ")
+    with pytest.raises(
+        GateError, match=r"R-hat, largest = 1\.\d+, must be < 1\.01; worst: log_r \[X-2\]"
+    ) as error:
+        require_passed(gates(posterior(log_r=log_r), CARD))
+    assert error.value.exit_code == 4
+
+
+def test_a_draw_that_is_no_number_fails() -> None:
+    slowing = values_of(posterior(), "posterior", "slowing")
+    slowing[0, 17, 1] = np.nan
+    found = failed(posterior(slowing=slowing))
+    assert {"R-hat, largest", "bulk ESS, smallest"} <= set(found)
+    assert found["R-hat, largest"].startswith("slowing [d] nan")
+
+
+def test_slow_chains_fail_by_their_sample_size() -> None:
+    rng = np.random.default_rng(2)
+    walk = np.zeros((CHAINS, DRAWS))
+    for draw in range(1, DRAWS):
+        walk[:, draw] = 0.97 * walk[:, draw - 1] + rng.normal(size=CHAINS)
+    assert "bulk ESS, smallest" in failed(posterior(mu_r=walk))
+
+
+def test_divergences_and_energy_fail() -> None:
+    diverging = np.zeros((CHAINS, DRAWS), dtype=bool)
+    diverging.ravel()[: int(CARD.gates.divergences * CHAINS * DRAWS)] = True
+    assert failed(posterior(diverging=diverging)) == {}
+    diverging.ravel()[: int(CARD.gates.divergences * CHAINS * DRAWS) + 1] = True
+    assert list(failed(posterior(diverging=diverging))) == ["divergent draws, share"]
+    drift = np.cumsum(np.random.default_rng(3).normal(size=(CHAINS, DRAWS)), axis=1)
+    assert list(failed(posterior(energy=drift))) == ["E-BFMI, smallest"]
+
+
+def test_gates_survive_the_file() -> None:
+    tree = posterior()
+    table = gates(tree, CARD)
+    tree.attrs["gates"] = json.dumps(table.to_dict("list"))
+    pd.testing.assert_frame_equal(gates_of(tree), table)
+
+
+@pytest.mark.parametrize("name", ["mu_r", "omega_r", "h2", "deceleration", "cross_resistance"])
+def test_prior_variance_is_scipys(name: str) -> None:
+    prior = CARD.priors[name]
+    a, b = prior.location, prior.scale
+    law = {"normal": stats.norm(a, b), "lognormal": stats.lognorm(b, scale=a), "beta": stats.beta(a, b)}
+    assert prior_variance(prior) == pytest.approx(law[prior.distribution].var(), rel=1e-12)
+
+
+def test_an_estimate_that_is_the_prior_is_not_printed() -> None:
+    """Contraction by hand; below 0.3 the median is left empty and the interval kept."""
+    table = population_parameters(posterior()["posterior"].to_dataset(), CARD, 0.9).set_index("name")
+    assert set(table.index) == {"mu_r", "omega_k", "slowing [c]", "slowing [d]"}
+    for name, variable, drug in (
+        ("mu_r", "mu_r", None),
+        ("slowing [c]", "slowing", 0),
+        ("slowing [d]", "slowing", 1),
+    ):
+        sample = values_of(posterior(), "posterior", variable)
+        sample = (sample if drug is None else sample[..., drug]).ravel()
+        row, prior = table.loc[name], CARD.priors[variable]
+        contraction = 1 - sample.var() / prior.scale**2
+        assert row["contraction"] == pytest.approx(contraction, rel=1e-9)
+        np.testing.assert_allclose(
+            [row["lower"], row["upper"]], np.quantile(sample, [0.05, 0.95]), rtol=1e-12
+        )
+        assert np.isnan(row["median"]) == (contraction < 0.3)
+    assert table["median"].isna().to_dict() == {
+        "mu_r": False,
+        "omega_k": True,
+        "slowing [c]": False,
+        "slowing [d]": True,
+    }
+
+
+# --- which curves are calibrated to ------------------------------------------------------------------------------
+
+ROWS = [
+    ("X-1", "untreated", "m1", [(0, 200), (7, 300)]),
+    ("X-2", "untreated", "m2", [(0, 200), (7, 300)]),
+    ("X-1", "c", "m3", [(0, 200), (3, 90), (7, 0)]),
+    ("X-2", "c", "m4", [(0, 200), (7, 10)]),
+    ("X-1", "c", "late", [(3, 200), (7, 300)]),
+    ("X-1", "c", "once", [(0, 200)]),
+    ("X-1", "c", "small", [(0, 9), (7, 300)]),
+]
+
+
+def table_of(rows: list[Any], biomarker: list[Any] | None = None) -> GrowthTable:
+    flat = [(*mouse, float(day), float(v)) for *mouse, visits in rows for day, v in visits]
+    frame = pd.DataFrame(flat, columns=["avatar", "arm", "mouse", "day", "volume_mm3"])
+    frame = frame.sort_values(["avatar", "arm", "mouse", "day"], ignore_index=True)
+    names = sorted(frame["avatar"].unique())
+    avatars = pd.DataFrame({"tumor_type": "CM"}, index=pd.Index(names, name="avatar"))
+    if biomarker is not None:
+        avatars["braf_mutant"] = biomarker
+    return GrowthTable(frame, avatars, (), "volumes.csv", "", True)
+
+
+def test_mice_that_cannot_be_calibrated_to_are_left_out_and_named() -> None:
+    curves, notices = curves_of(table_of(ROWS), CARD)
+    assert curves.curve_mouse == ["m1", "m2", "m3", "m4"]
+    assert curves.curve_names[2] == "X-1 | c | m3"
+    assert curves.n_untreated == 2
+    assert curves.given.tolist() == [[False], [False], [True], [True]]
+    assert curves.follow_up.tolist() == [7, 7, 7, 7]
+    assert curves.censored.tolist() == [False] * 6 + [True, False, True]
+    assert curves.volume_mm3.tolist() == [200, 300, 200, 300, 200, 90, 0, 200, 10]
+    assert [str(notice.what) for notice in notices] == [
+        "1 mice left out of the calibration: no volume at day 0 (late)",
+        "1 mice left out of the calibration: a single visit (once)",
+        "1 mice left out of the calibration: a baseline below the detection limit (small)",
+    ]
+    assert curves.biomarker is None
+
+
+def test_a_biomarker_is_0_or_1_or_not_used() -> None:
+    curves, _ = curves_of(table_of(ROWS, ["1", "0"]), CARD)
+    assert curves.biomarker is not None
+    assert curves.biomarker.tolist() == [1.0, 0.0]
+    assert curves_of(table_of(ROWS, ["1", "1"]), CARD)[0].biomarker is None
+    for values in (["1", ""], ["1", "2"], ["yes", "no"]):
+        with pytest.raises(InputError, match=r"\[K01\] covariate braf_mutant must be 0 or 1"):
+            curves_of(table_of(ROWS, values), CARD)
+
+
+def test_too_little_is_refused_all_at_once() -> None:
+    only = [("X-1", "c + d", "m1", [(0, 200), (7, 300)]), ("X-1", "c", "m2", [(0, 200), (7, 300)])]
+    with pytest.raises(InputError) as refused:
+        curves_of(table_of(only), CARD)
+    said = [problem.what for problem in refused.value.problems]
+    assert said == [
+        "a hierarchy needs at least 2 avatars",
+        "no untreated mouse: growth cannot be told from kill",
+        "only in combinations, never alone: d",
+    ]
+    untreated = [row for row in ROWS if row[1] == "untreated"]
+    with pytest.raises(InputError, match="no treated mouse"):
+        curves_of(table_of(untreated), CARD)
