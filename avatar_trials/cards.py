@@ -19,6 +19,7 @@ from avatar_trials.problems import InputError, Problem
 
 SCHEMA_VERSION = 1
 MAX_CARD_BYTES = 1 << 20
+MAX_NESTING = 50
 SHAPES = {
     "normal": "N({0:g}, {1:g})",
     "lognormal": "LN(median {0:g}, log-SD {1:g})",
@@ -267,6 +268,9 @@ def _load[CardType: (ModelCard, TrialDesign)](kind: type[CardType], path: Path, 
         raise InputError(Problem("F11", "error", f"{len(raw):,} bytes: too long for a card", file=shown))
     try:
         text = raw.decode("utf-8-sig")
+        # Asked before parsing: another library may have raised the recursion limit that would tell.
+        if _nesting(text) > MAX_NESTING:
+            raise RecursionError
         content = tomllib.loads(text)
     except UnicodeDecodeError:
         raise InputError(Problem("F01", "error", "not UTF-8 text", "Save it as UTF-8", shown)) from None
@@ -348,3 +352,9 @@ def check_card(path: str | Path) -> list[Problem]:
     except InputError as error:
         return list(error.problems)
     return []
+
+
+def _nesting(text: str) -> int:
+    """How deep brackets stand in one another."""
+    steps = ((char in "[{") - (char in "]}") for char in text)
+    return max(itertools.accumulate(steps), default=0)
