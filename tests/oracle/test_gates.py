@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,7 +93,11 @@ def test_slow_chains_fail_by_their_sample_size() -> None:
     walk = np.zeros((CHAINS, DRAWS))
     for draw in range(1, DRAWS):
         walk[:, draw] = 0.97 * walk[:, draw - 1] + rng.normal(size=CHAINS)
-    assert "bulk ESS, smallest" in failed(posterior(mu_r=walk))
+    tree = posterior(mu_r=walk)
+    assert "bulk ESS, smallest" in failed(tree)
+    bulk, tail = (float(az.ess(tree, method=method)["mu_r"]) for method in ("bulk", "tail"))
+    assert bulk != pytest.approx(tail, rel=0.05)
+    assert gates(tree, CARD)["value"][1] == pytest.approx(bulk, rel=1e-12)
 
 
 def test_divergences_and_energy_fail() -> None:
