@@ -92,7 +92,9 @@ def cohort_from_posterior(
     chosen = np.concatenate(rounds)[:n_trials]
 
     def drawn(name: str) -> Floats:
-        values = posterior[name].transpose("chain", "draw", ...).values
+        values = (
+            posterior[name].transpose("chain", "draw", "avatar", "drug", ..., missing_dims="ignore").values
+        )
         flat: Floats = values.reshape((n_draws, *values.shape[2:]))[chosen]
         return flat
 

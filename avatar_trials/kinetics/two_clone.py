@@ -50,12 +50,17 @@ def log_score_slope(resistant_logit: Array, bend: Array, xp: Namespace = np) -> 
 
 
 def resistant_logit_of(score: Array, bend: float) -> Array:
-    """Inverse of `resistance_score` (NumPy): Newton from the right, monotone because the score is convex."""
+    """Inverse of `resistance_score` (NumPy): Newton from the right, monotone because the score is convex.
+
+    Each element stops by itself, so that a score's inverse does not depend on the others in the array.
+    """
     logit = np.array(score, dtype=float)
+    moving = np.ones(logit.shape, dtype=bool)
     for _ in range(60):
         step = (resistance_score(logit, bend) - score) / np.exp(log_score_slope(logit, bend))
-        logit = logit - step
-        if np.all(np.abs(step) <= 1e-13 * (1.0 + np.abs(logit))):
+        logit = np.where(moving, logit - step, logit)
+        moving &= np.abs(step) > 1e-13 * (1.0 + np.abs(logit))
+        if not moving.any():
             break
     return logit
 

@@ -271,7 +271,6 @@ def test_resistance_scores_keep_the_order_of_fractions(x: float, more: float, b:
     assert_close(two_clone.resistant_logit_of(score, b), x, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.xfail(strict=True, reason="resistant_logit_of stops when its slowest element has converged")
 @examples
 @given(st.lists(st.floats(-70.0, 60.0), min_size=2, max_size=12).map(np.array), bend)
 def test_a_score_is_inverted_without_regard_to_its_neighbours(scores: Vector, b: float) -> None:
