@@ -7,6 +7,7 @@ import itertools
 import re
 import reprlib
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -44,6 +45,8 @@ Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 Fraction = Annotated[Number, Field(gt=0, lt=1)]
 Arm = Annotated[str, AfterValidator(canonical_arm)]
+Support = Literal["real", "positive", "share"]
+By = Literal["drug"] | None
 
 
 class _Card(BaseModel):
@@ -59,7 +62,7 @@ class Prior(_Card):
     unit: str
     meaning: str
     source: str
-    by: Literal["drug"] | None = None
+    by: By = None
 
     @pydantic.model_validator(mode="after")
     def _positive_location(self) -> Prior:
@@ -107,13 +110,42 @@ class Gates(_Card):
     e_bfmi: Positive = 0.3
 
 
-TWO_CLONE_PRIORS = (
-    *("mu_r", "omega_r", "sigma_g", "slowing", "slowing_overlap"),
-    *("mu_k", "omega_k", "h2", "sigma_k", "beta_growth", "biomarker_kill", "eta"),
-    *("mu_q", "omega_q", "cross_resistance", "sigma_q_combination"),
-    *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p", "wander"),
-)
-TWO_CLONE_CONSTANTS = ("growth_mouse_sd", "resistance_mouse_sd", "clearance_per_day", "resistance_bend")
+# What each parameter of the kinetics can be (any number, above 0, in 0 to 1), and whether each drug has its own.
+TWO_CLONE_PRIORS: dict[str, tuple[Support, By]] = {
+    "mu_r": ("real", None),
+    "omega_r": ("positive", None),
+    "sigma_g": ("positive", None),
+    "slowing": ("real", "drug"),
+    "slowing_overlap": ("share", None),
+    "mu_k": ("real", "drug"),
+    "omega_k": ("positive", None),
+    "h2": ("share", None),
+    "sigma_k": ("positive", None),
+    "beta_growth": ("real", None),
+    "biomarker_kill": ("real", "drug"),
+    "eta": ("real", None),
+    "mu_q": ("real", None),
+    "omega_q": ("positive", None),
+    "cross_resistance": ("share", None),
+    "sigma_q_combination": ("positive", None),
+    "mu_v": ("real", None),
+    "sigma_v": ("positive", None),
+    "deceleration": ("positive", None),
+    "delta": ("positive", None),
+    "sigma_p": ("positive", None),
+    "wander": ("positive", None),
+}
+TWO_CLONE_CONSTANTS: dict[str, Support] = {
+    "growth_mouse_sd": "positive",
+    "resistance_mouse_sd": "positive",
+    "clearance_per_day": "positive",
+    "resistance_bend": "real",
+}
+FITTING: dict[Support, tuple[str, ...]] = {
+    "real": ("normal", "lognormal", "beta"),
+    "positive": ("lognormal", "beta"),
+    "share": ("beta",),
+}
 
 
 class ModelCard(_Card):
@@ -134,10 +166,11 @@ class ModelCard(_Card):
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> ModelCard:
-        for kind, given, wanted in (
+        kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
             ("prior", self.priors, TWO_CLONE_PRIORS),
             ("constant", self.constants, TWO_CLONE_CONSTANTS),
-        ):
+        )
+        for kind, given, wanted in kinds:
             missing = [name for name in wanted if name not in given]
             unknown = [name for name in given if name not in wanted]
             if missing or unknown:
@@ -145,11 +178,31 @@ class ModelCard(_Card):
                     f"{kind}s of kinetics two_clone: missing {', '.join(missing) or 'none'}; "
                     f"unknown {', '.join(unknown) or 'none'}"
                 )
+        unfit = [
+            *(problem for name in TWO_CLONE_PRIORS if (problem := _unfit_prior(name, self.priors[name]))),
+            *(
+                f"{name} must be above 0, got {self.constants[name].value:g}"
+                for name, support in TWO_CLONE_CONSTANTS.items()
+                if support == "positive" and self.constants[name].value <= 0
+            ),
+        ]
+        if unfit:
+            raise ValueError("; ".join(unfit))
         return self
 
     def constant(self, name: str) -> float:
         """Value of a fixed number."""
         return self.constants[name].value
+
+
+def _unfit_prior(name: str, prior: Prior) -> str:
+    support, by = TWO_CLONE_PRIORS[name]
+    problems = []
+    if prior.distribution not in FITTING[support]:
+        problems.append(f"has a {prior.distribution} prior, must be {' or '.join(FITTING[support])}")
+    if prior.by != by:
+        problems.append('must have by = "drug"' if by else f"must not have by = {prior.by!r}")
+    return f"{name} {' and '.join(problems)}" if problems else ""
 
 
 class ArmSpec(_Card):
@@ -170,6 +223,15 @@ class Visits(_Card):
         if not gaps or min(gaps) < 0.25:
             raise ValueError("gaps between visits must be at least 0.25 days")
         return gaps
+
+    @pydantic.model_validator(mode="after")
+    def _someone_comes(self) -> Visits:
+        if self.gaps_days[0] > self.horizon_days:
+            raise ValueError(
+                f"the first visit after day 0 would be on day {self.gaps_days[0]:g}, "
+                f"after the horizon of {self.horizon_days:g} days"
+            )
+        return self
 
 
 class Removal(_Card):

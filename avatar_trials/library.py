@@ -52,7 +52,7 @@ def known(kind: Kind) -> list[str]:
 
 
 def _is_path(kind: Kind, text: str) -> bool:
-    return "/" in text or "\\" in text or text.endswith(_SUFFIX[kind])
+    return "/" in text or "\\" in text or text.casefold().endswith(_SUFFIX[kind])
 
 
 def _folders(kind: Kind) -> list[Path]:

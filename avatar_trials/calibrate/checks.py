@@ -104,9 +104,9 @@ def require_passed(table: pd.DataFrame) -> None:
     )
 
 
-def gates_of(tree: xr.DataTree) -> pd.DataFrame:
-    """The gates that were recorded with a posterior."""
-    table = pd.DataFrame(json.loads(tree.attrs["gates"]))
+def gates_of(source: xr.DataTree | xr.Dataset) -> pd.DataFrame:
+    """The gates that were recorded with a posterior, or with a trial emulated from it."""
+    table = pd.DataFrame(json.loads(source.attrs["gates"]))
     return table.astype({"passed": bool})[list(GATE_COLUMNS)]
 
 

@@ -64,7 +64,8 @@ def slope_and_share(
     )
     return TreatedCurve(
         kill,
-        log_drive_of(log_kill, log_rest, clearance, xp),
+        # Not a Python number: PyTensor takes the log of one such as 0.5 in single precision.
+        log_drive_of(log_kill, log_rest, np.asarray(clearance, dtype=float), xp),
         logit_at_end + (growth - kill - resistant_rate) * follow_up,
         log_jacobian,
     )

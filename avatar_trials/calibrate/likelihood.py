@@ -1,51 +1,167 @@
-"""How likely a visit's volume is, given the curve and the visit before; over `xp`, so that fit and check share it."""
+"""How likely the readings of the mice are: the wander is filtered from visit to visit, surprises are Student's t4.
+
+One compiled loop over the visits gives densities and slopes together. It is a PyTensor Op because the recursion is
+sequential within a mouse and the mice are ragged.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import math
+import sys
+from dataclasses import dataclass
+from typing import Any
 
+import numba
 import numpy as np
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+from pytensor.gradient import DisconnectedType
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
 
-from avatar_trials.kinetics import caliper, wander
-from avatar_trials.kinetics.namespace import Array, Namespace
+from avatar_trials.kinetics import wander
+
+Floats = NDArray[np.float64]
 
 LOG_T4_CONSTANT = math.log(3.0 / 8.0)
+_gain = numba.njit(wander.gain)
+_walked = numba.njit(wander.variance)
 
 
-def student4_log_density(residual: Array, scale_squared: Array, xp: Namespace = np) -> Array:
-    """Log density of Student's t with 4 degrees of freedom at `residual`, for a squared scale."""
-    return LOG_T4_CONSTANT - 0.5 * xp.log(scale_squared) - 2.5 * xp.log1p(residual**2 / (4.0 * scale_squared))
+@dataclass(frozen=True)
+class Visits:
+    """Visits (obs,) sorted by mouse and day: days since the mouse's visit before (since day 0 at its first), whether
+    it is the mouse's first, and whether it read below the detection limit."""
+
+    gap: Floats
+    first: NDArray[np.bool_]
+    below: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, mouse: NDArray[np.int64], day: Floats, below: NDArray[np.bool_]) -> Visits:
+        """From the mouse and the day of each visit."""
+        first = np.r_[True, mouse[1:] != mouse[:-1]]
+        return cls(np.where(first, day, np.diff(day, prepend=0.0)), first, below)
 
 
-def following(
-    residual: Array,
-    residual_before: Array,
-    caliper_squared: Array,
-    caliper_squared_before: Array,
-    day: Array,
-    day_before: Array,
-    weekly: Array,
-    xp: Namespace = np,
-) -> Array:
-    """Log density of a measured visit after a measured visit of the same mouse.
+@numba.njit
+def filtered(
+    residual: Floats,
+    squared: Floats,
+    weekly_squared: float,
+    gap: Floats,
+    first: NDArray[np.bool_],
+    below: NDArray[np.bool_],
+) -> tuple[Floats, Floats, Floats, float]:
+    """Log density (obs,) of each reading given those before it, and the slopes of their sum.
 
-    The wander is a random walk from zero at day 0, so a share P/(P + s^2) of the residual before is wander and still
-    there; the rest of both scales is left. Conditions on one visit back: a Kalman filter would use them all.
+    `residual` (obs,) is log volume less the curve's, the detection limit's where `below`, which gives the log
+    probability of reading below it. `squared` (obs,) is the caliper's squared scale. The slopes are by residual (obs,),
+    by squared (obs,) and by weekly_squared.
     """
-    walked_before = wander.variance(day_before, weekly)
-    reliability = walked_before / (walked_before + caliper_squared_before)
-    scale_squared = caliper_squared + wander.variance(day, weekly) - reliability * walked_before
-    return student4_log_density(residual - reliability * residual_before, scale_squared, xp)
+    n = len(residual)
+    density, mean, walked = np.empty(n), np.empty(n), np.empty(n)
+    next_mean, next_walked = 0.0, 0.0
+    for i in range(n):
+        if first[i]:
+            next_mean, next_walked = 0.0, 0.0
+        mean[i] = next_mean
+        walked[i] = next_walked + _walked(gap[i], weekly_squared)
+        total = walked[i] + squared[i]
+        surprise = residual[i] - mean[i]
+        if below[i]:
+            density[i], _ = log_below(surprise / math.sqrt(total))
+            next_walked = walked[i]
+        else:
+            ratio = surprise * surprise / (4.0 * total)
+            density[i] = LOG_T4_CONSTANT - 0.5 * math.log(total) - 2.5 * math.log1p(ratio)
+            kept = _gain(walked[i], total)
+            next_mean += kept * surprise
+            next_walked = kept * squared[i]
+
+    by_residual, by_squared, by_weekly = np.empty(n), np.empty(n), 0.0
+    by_mean, by_walked = 0.0, 0.0
+    for i in range(n - 1, -1, -1):
+        total = walked[i] + squared[i]
+        surprise = residual[i] - mean[i]
+        if below[i]:
+            root = math.sqrt(total)
+            _, slope = log_below(surprise / root)
+            by_surprise = slope / root
+            by_total = -0.5 * slope * surprise / (root * total)
+            by_squared[i] = by_total
+            by_walked += by_total
+        else:
+            inverse = 1.0 / (4.0 * total + surprise * surprise)
+            kept = _gain(walked[i], total)
+            by_kept = by_mean * surprise + by_walked * squared[i]
+            by_surprise = by_mean * kept - 5.0 * surprise * inverse
+            by_total = (2.5 * surprise * surprise * inverse - 0.5 - by_kept * kept) / total
+            by_squared[i] = by_walked * kept + by_total
+            by_walked = by_kept / total + by_total
+        by_residual[i] = by_surprise
+        by_mean -= by_surprise
+        by_weekly += by_walked * _walked(gap[i], 1.0)
+        if first[i]:
+            by_mean, by_walked = 0.0, 0.0
+    return density, by_residual, by_squared, by_weekly
 
 
-def alone(residual: Array, caliper_squared: Array, day: Array, weekly: Array, xp: Namespace = np) -> Array:
-    """Log density of a measured visit with no measured visit just before it."""
-    return student4_log_density(residual, caliper_squared + wander.variance(day, weekly), xp)
+@numba.njit
+def log_below(z: float) -> tuple[float, float]:
+    """log P(T <= z) of Student's t with 4 degrees of freedom, and its slope; exact in both tails for |z| < 1e150.
+
+    P = (1 + s)^2 (2 - s)/4 with s = z/sqrt(4 + z^2); u = 1 + s at -|z| comes without cancellation.
+    """
+    h = math.sqrt(4.0 + z * z)
+    u = 4.0 / (h * (h + abs(z)))
+    tail = u * u * (3.0 - u) / 4.0
+    if z < 0.0:
+        return 2.0 * math.log(u) + math.log((3.0 - u) / 4.0), 3.0 * ((h - z) / h) ** 2 / (h * (3.0 - u))
+    return math.log1p(-tail), 12.0 * (1.0 / h) ** 5 / (1.0 - tail)
 
 
-def below_limit(
-    residual: Array, caliper_squared: Array, day: Array, weekly: Array, xp: Namespace = np
-) -> Array:
-    """Log probability of reading below the detection limit, `residual` being that of the limit."""
-    scale = xp.sqrt(caliper_squared + wander.variance(day, weekly))
-    return caliper.student4_log_cdf(residual / scale, xp)
+class _Filtered(Op):
+    """Sum of `filtered`'s densities, with its slopes as further outputs, which the gradient takes from there."""
+
+    __props__ = ()
+
+    def make_node(self, *inputs: Any) -> Apply:
+        values = [pt.as_tensor_variable(x) for x in inputs]
+        return Apply(self, values, [pt.dscalar(), pt.dvector(), pt.dvector(), pt.dscalar()])
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        residual, squared, weekly_squared, *visits = inputs
+        density, *slopes = filtered(residual, squared, float(weekly_squared), *visits)
+        for storage, value in zip(outputs, (density.sum(), *slopes), strict=True):
+            storage[0] = np.asarray(value, dtype=float)
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[place < 3, False, False, False] for place in range(len(node.inputs))]
+
+    def pullback(self, inputs: Any, outputs: Any, gradients: Any) -> list[Any]:
+        return [gradients[0] * slope for slope in outputs[1:]] + [DisconnectedType()() for _ in inputs[3:]]
+
+
+@register_funcify_and_cache_key(_Filtered)
+def _compiled(op: _Filtered, node: Apply, **_: Any) -> tuple[Any, str]:
+    @numba.njit
+    def total(
+        residual: Any, squared: Any, weekly_squared: Any, gap: Any, first: Any, below: Any
+    ) -> tuple[Any, Any, Any, Any]:
+        density, by_residual, by_squared, by_weekly = filtered(
+            residual, squared, weekly_squared.item(), gap, first, below
+        )
+        return np.asarray(density.sum()), by_residual, by_squared, np.asarray(by_weekly)
+
+    # PyTensor keeps compiled code on disk under this key: another source is another key.
+    source = inspect.getsource(sys.modules[__name__]) + inspect.getsource(wander)
+    return total, hashlib.sha256(source.encode()).hexdigest()
+
+
+def log_likelihood(residual: Any, squared: Any, weekly_squared: Any, visits: Visits) -> Any:
+    """Log density of all readings (PyTensor); arguments as in `filtered`."""
+    return _Filtered()(residual, squared, weekly_squared, visits.gap, visits.first, visits.below)[0]

@@ -66,13 +66,14 @@ def _mice(curves: Curves, card: ModelCard) -> tuple[Any, Any, Any, Any]:
     mu_r, omega_r = _prior("mu_r", card), _prior("omega_r", card)
     log_r = pm.Normal("log_r", mu_r, omega_r, dims="avatar")
     log_r_untreated = pm.Normal(
-        "log_r_untreated", log_r[curves.curve_avatar[:n]], card.constant("growth_mouse_sd"), dims="untreated"
+        "log_r_untreated",
+        log_r[curves.curve_avatar[:n]],
+        _constant("growth_mouse_sd", card),
+        dims="untreated",
     )
     sigma_g = _prior("sigma_g", card)
     log_r_treated = log_r[treated_avatar] + sigma_g * pm.Normal("growth_deviation", 0.0, 1.0, dims="treated")
-    slowing = two_clone.arm_slowing(
-        _prior("slowing", card), given, _several("slowing_overlap", 0.0, curves, card), pt
-    )
+    slowing = two_clone.arm_slowing(_prior("slowing", card), given, _prior("slowing_overlap", card), pt)
 
     guess = np.full(len(given), 0.01)
     slope = pm.Flat("slope", dims="treated", initval=guess)
@@ -112,9 +113,10 @@ def _kill(log_drive: Any, avatar: Any, given: Any, curves: Curves, card: ModelCa
         mean = mean + curves.biomarker[:, None] * _prior("biomarker_kill", card)[None, :]
     mean = mean + omega_k * pt.sqrt(h2) * pm.Normal("sensitivity", 0.0, 1.0, dims="avatar")[:, None]
     level = _avatar_level("log_kill", mean, omega_k * pt.sqrt(1.0 - h2), sigma_k, log_drive, avatar, given)
+    # Sampled from its prior where no mouse has several drugs, so that an untried combination is not thought known.
+    exponent = pt.exp(_prior("eta", card))
     several = np.flatnonzero(given.sum(axis=1) > 1)
     if len(several):
-        exponent = pt.exp(_prior("eta", card))
         expected = two_clone.arm_log_drive(level[avatar[several]], given[several], exponent, pt)
         density = pm.logp(pm.Normal.dist(expected, sigma_k), log_drive[several])
         pm.Potential("combination_kill", density.sum())
@@ -126,13 +128,13 @@ def _resistance(logit: Any, avatar: Any, given: Any, curves: Curves, card: Model
     score = two_clone.resistance_score(logit, bend, pt)
     pm.Potential("score", two_clone.log_score_slope(logit, bend, pt).sum())
     mean = pt.zeros((len(curves.avatars), len(curves.drugs))) + _prior("mu_q", card)
-    within = card.constant("resistance_mouse_sd")
+    within = _constant("resistance_mouse_sd", card)
     level = _avatar_level("resistance", mean, _prior("omega_q", card), within, score, avatar, given)
+    crossed, scatter = _prior("cross_resistance", card), _prior("sigma_q_combination", card)
     several = np.flatnonzero(given.sum(axis=1) > 1)
     if len(several):
-        crossed = _prior("cross_resistance", card)
         expected = two_clone.arm_score(level[avatar[several]], given[several], crossed, pt)
-        density = pm.logp(pm.Normal.dist(expected, _prior("sigma_q_combination", card)), score[several])
+        density = pm.logp(pm.Normal.dist(expected, scatter), score[several])
         pm.Potential("combination_resistance", density.sum())
 
 
@@ -168,48 +170,9 @@ def _measured(expected: Any, curves: Curves, card: ModelCard) -> None:
     delta, sigma_p, weekly = _prior("delta", card), _prior("sigma_p", card), _prior("wander", card)
     floor = card.observation.diameter_floor_mm3
     squared = caliper.log_variance(pt.exp(expected), delta, sigma_p, floor, pt)
-    residual = curves.log_volume - expected
-    day = curves.day
-    follows, starts, below = visit_kinds(curves)
-    before = follows - 1
-    pm.Potential(
-        "measured_after_measured",
-        likelihood.following(
-            residual[follows],
-            residual[before],
-            squared[follows],
-            squared[before],
-            day[follows],
-            day[before],
-            weekly,
-            pt,
-        ).sum(),
-    )
-    pm.Potential(
-        "measured", likelihood.alone(residual[starts], squared[starts], day[starts], weekly, pt).sum()
-    )
-    if len(below):
-        pm.Potential(
-            "below_limit",
-            likelihood.below_limit(residual[below], squared[below], day[below], weekly, pt).sum(),
-        )
-
-
-def visit_kinds(curves: Curves) -> tuple[Any, Any, Any]:
-    """Indices of visits measured after a measured one of the same curve, other measured ones, and censored ones."""
-    first = np.r_[True, curves.obs_curve[1:] != curves.obs_curve[:-1]]
-    after_measured = ~first & ~np.r_[True, curves.censored[:-1]]
-    measured = ~curves.censored
-    return (
-        np.flatnonzero(measured & after_measured),
-        np.flatnonzero(measured & ~after_measured),
-        np.flatnonzero(curves.censored),
-    )
-
-
-def _several(name: str, otherwise: Any, curves: Curves, card: ModelCard) -> Any:
-    """A parameter of combinations, which a table without combinations has nothing to say on."""
-    return _prior(name, card) if (curves.given.sum(axis=1) > 1).any() else otherwise
+    visits = likelihood.Visits.of(curves.obs_curve, curves.day, curves.censored)
+    density = likelihood.log_likelihood(curves.log_volume - expected, squared, weekly**2, visits)
+    pm.Potential("readings", density)
 
 
 def _prior(name: str, card: ModelCard) -> Any:
@@ -218,8 +181,14 @@ def _prior(name: str, card: ModelCard) -> Any:
         return existing
     prior: Prior = card.priors[name]
     dims = prior.by
+    location, scale = np.asarray(prior.location), np.asarray(prior.scale)  # as in _constant
     if prior.distribution == "normal":
-        return pm.Normal(name, prior.location, prior.scale, dims=dims)
+        return pm.Normal(name, location, scale, dims=dims)
     if prior.distribution == "lognormal":
-        return pm.LogNormal(name, np.log(prior.location), prior.scale, dims=dims)
-    return pm.Beta(name, prior.location, prior.scale, dims=dims)
+        return pm.LogNormal(name, np.log(location), scale, dims=dims)
+    return pm.Beta(name, location, scale, dims=dims)
+
+
+def _constant(name: str, card: ModelCard) -> Any:
+    """A card's number, not as a Python number: PyTensor takes the log of one such as 0.5 in single precision."""
+    return np.asarray(card.constant(name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from avatar_trials.calibrate import likelihood
 from avatar_trials.calibrate.curves import Curves
-from avatar_trials.calibrate.model import NO_RESISTANCE, visit_kinds
+from avatar_trials.calibrate.model import NO_RESISTANCE
 from avatar_trials.cards import ModelCard
 from avatar_trials.kinetics import caliper, clones, two_clone, wander
 from avatar_trials.seeds import stream
@@ -29,17 +31,19 @@ def predictive_groups(
     step = max(1, posterior.sizes["draw"] // draws_per_chain)
     thin = posterior.isel(draw=slice(None, None, step))
     n_chains, n_draws = thin.sizes["chain"], thin.sizes["draw"]
+    flat = {name: values.values.reshape(-1, *values.shape[2:]) for name, values in thin.items()}
+    draws = [{str(name): values[k] for name, values in flat.items()} for k in range(n_chains * n_draws)]
+    expected = np.stack([expected_log_volume(values, curves, card) for values in draws])
+    delta, sigma_p = flat["delta"][:, None], flat["sigma_p"][:, None]
+    squared = caliper.log_variance(np.exp(expected), delta, sigma_p, card.observation.diameter_floor_mm3)
     rng = stream(seed, "posterior predictive")
-    volume, density = [], []
-    for chain in range(n_chains):
-        for draw in range(n_draws):
-            values = {str(name): thin[name].values[chain, draw] for name in thin.data_vars}
-            expected = expected_log_volume(values, curves, card)
-            squared = caliper.log_variance(
-                np.exp(expected), values["delta"], values["sigma_p"], card.observation.diameter_floor_mm3
-            )
-            volume.append(_measured(expected, squared, values["wander"], curves, card, rng))
-            density.append(_log_likelihood(expected, squared, values["wander"], curves))
+    volume = _measured(expected, squared, flat["wander"], curves, card, rng)
+    visits = likelihood.Visits.of(curves.obs_curve, curves.day, curves.censored)
+    residual = curves.log_volume - expected
+    density = [
+        likelihood.filtered(*of_draw, visits.gap, visits.first, visits.below)[0]
+        for of_draw in zip(residual, squared, flat["wander"] ** 2, strict=True)
+    ]
     shape = (n_chains, n_draws, len(curves.day))
     coords = {"chain": thin["chain"].values, "draw": thin["draw"].values}
     dims = ("chain", "draw", "obs")
@@ -69,34 +73,23 @@ def expected_log_volume(values: dict[str, Any], curves: Curves, card: ModelCard)
 def _measured(
     expected: Floats,
     squared: Floats,
-    weekly: float,
+    weekly: Floats,
     curves: Curves,
     card: ModelCard,
     rng: np.random.Generator,
 ) -> Floats:
-    first = np.r_[True, curves.obs_curve[1:] != curves.obs_curve[:-1]]
-    gap = np.where(first, 0.0, np.diff(curves.day, prepend=0.0))
-    walk = np.cumsum(np.sqrt(wander.variance(gap, weekly)) * rng.standard_t(4, len(gap)))
-    starts = np.maximum.accumulate(np.where(first, np.arange(len(gap)), 0))
-    walk = walk - walk[starts]
-    volume = np.exp(expected + walk + np.sqrt(squared) * rng.standard_t(4, len(gap)))
-    return np.where(volume < card.observation.detection_limit_mm3, 0.0, volume)
+    """Volumes (draw, obs) of new readings of the same mice, mouse by mouse."""
+    limit = np.log(card.observation.detection_limit_mm3)
+    surprises = rng.standard_t(4, expected.shape)
+    read = np.empty(expected.shape)
+    for start, stop in _spans(curves.obs_curve):
+        here = np.s_[:, start:stop]
+        read[here] = wander.readings(
+            surprises[here], expected[here], squared[here], curves.day[start:stop], weekly, limit
+        )
+    return np.where(read < limit, 0.0, np.exp(read))
 
 
-def _log_likelihood(expected: Floats, squared: Floats, weekly: float, curves: Curves) -> Floats:
-    residual, day = curves.log_volume - expected, curves.day
-    follows, starts, below = visit_kinds(curves)
-    density = np.empty(len(day))
-    before = follows - 1
-    density[follows] = likelihood.following(
-        residual[follows],
-        residual[before],
-        squared[follows],
-        squared[before],
-        day[follows],
-        day[before],
-        weekly,
-    )
-    density[starts] = likelihood.alone(residual[starts], squared[starts], day[starts], weekly)
-    density[below] = likelihood.below_limit(residual[below], squared[below], day[below], weekly)
-    return density
+def _spans(mouse: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    edges = np.flatnonzero(np.r_[True, mouse[1:] != mouse[:-1], True])
+    yield from itertools.pairwise(edges)

@@ -70,6 +70,9 @@ def calibrate_avatars(
         progress_callback=_progress(say),
     )
     posterior = _with_units(tree["posterior"].to_dataset(), card)
+    # nutpie takes Ctrl-C as "hand over what there is".
+    if (posterior.sizes["chain"], posterior.sizes["draw"]) != (sampling.chains, sampling.draws):
+        raise KeyboardInterrupt
     say("predictive checks and convergence gates")
     observed, constant = _data_groups(curves, card.observation.detection_limit_mm3)
     groups = {

@@ -210,6 +210,8 @@ def agree(
     avatars = {str(name) for name in emulated["avatar"].values}
     table = read_volumes(volumes)
     shared = [name for name in table.avatars.index if name in avatars]
+    if not shared:
+        say(f"{volumes}: no avatar of the trial has a mouse here. Populations are compared, of other tumours")
     table = table.select(
         avatars=shared or None, arms=[arm for arm in arms if arm in set(table.rows["arm"])] or arms
     )
@@ -266,7 +268,7 @@ def list_library() -> None:
 
 def _folder_of(design: str) -> Path | None:
     path = Path(design)
-    return path if path.suffix == ".toml" else None
+    return path if path.suffix.casefold() == ".toml" else None
 
 
 def _known(option: str, value: str, names: tuple[str, ...]) -> None:

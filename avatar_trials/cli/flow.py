@@ -89,6 +89,12 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
     """Emulate the design's replicate trials with the calibrated avatars and write trial.nc."""
     from avatar_trials.emulate import cohort_from_posterior, emulate_trials
 
+    calibrated_with = tree.attrs["model_card"]
+    if calibrated_with != card.name:
+        raise StampError(
+            f"this posterior was calibrated with model card {calibrated_with!r}, and the design names {card.name!r}. "
+            "Calibrate again, or name that card in the design."
+        )
     cohort = cohort_from_posterior(tree, design.replicates, seed=design.seed)
     trial = emulate_trials(cohort, design)
     source = read_stamp(tree)
@@ -96,10 +102,18 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
         "synthetic": int(tree.attrs["synthetic"]),
         "model_card": tree.attrs["model_card"],
         "gates_passed": int(bool(source.get("gates_passed", False))),
+        "gates": tree.attrs["gates"],
         "calibrated_on_sha256": tree.attrs["data_sha256"],
     }
     write_netcdf(
-        trial, path, stamp_of(design, card, posterior_gates_passed=bool(source.get("gates_passed", False)))
+        trial,
+        path,
+        stamp_of(
+            design,
+            card,
+            calibrated_with_card_sha256=tree.attrs["card_sha256"],
+            posterior_gates_passed=bool(source.get("gates_passed", False)),
+        ),
     )
     return read_trial(path)
 
@@ -154,14 +168,12 @@ def reported(
     path: Path,
 ) -> Path:
     """Write the HTML report of a trial."""
+    from avatar_trials.calibrate import gates_of, population_parameters
     from avatar_trials.report import ReportInputs, write_report
 
-    gates = parameters = None
+    parameters = None
     notices: list[str] = []
     if tree is not None:
-        from avatar_trials.calibrate import gates_of, population_parameters
-
-        gates = gates_of(tree)
         parameters = population_parameters(tree["posterior"].to_dataset(), card, design.endpoints.level)
         notices = [*(f"Model card: {miss}" for miss in card.known_misses), *json.loads(tree.attrs["notices"])]
     rules = rules_of(trial)
@@ -177,7 +189,7 @@ def reported(
         population=result.population,
         individual=result.individual,
         posterior=tree,
-        gates=gates,
+        gates=gates_of(trial),
         parameters=parameters,
         notices=notices,
         stamp=read_stamp(trial),

@@ -21,12 +21,6 @@ SCALARS = (
     *("cross_resistance", "sigma_q_combination"),
     *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p", "wander"),
 )
-COMBINATION_ONLY = (
-    "slowing_overlap",
-    "eta",
-    "cross_resistance",
-    "sigma_q_combination",
-)
 CONSTANTS = ("growth_mouse_sd", "resistance_mouse_sd", "clearance_per_day", "resistance_bend")
 
 
@@ -102,11 +96,7 @@ def cohort_from_posterior(
     cohort = Cohort(
         avatars=tuple(str(name) for name in posterior["avatar"].values),
         drugs=tuple(str(name) for name in posterior["drug"].values),
-        population={
-            name: drawn(name) if name in posterior else np.zeros(n_trials)
-            for name in SCALARS
-            if name in posterior or name in COMBINATION_ONLY
-        },
+        population={name: drawn(name) for name in SCALARS},
         slowing=drawn("slowing"),
         log_r=drawn("log_r"),
         log_kill=drawn("log_kill"),

@@ -31,15 +31,14 @@ class Mice:
 
 @dataclass(frozen=True)
 class Chance:
-    """Standard deviates of a mouse: growth, kill, resistance, start (T, avatar) normal; steps and errors
+    """Standard deviates of a mouse: growth, kill, resistance, start (T, avatar) normal; surprises of its readings
     (T, avatar, visit) of Student's t with 4 degrees of freedom; removal (T, avatar, visit) uniform."""
 
     growth: Floats
     kill: Floats
     resistance: Floats
     start: Floats
-    steps: Floats
-    errors: Floats
+    surprises: Floats
     removal: Floats
 
 
@@ -63,8 +62,7 @@ def chance(avatars: tuple[str, ...], n_trials: int, n_visits: int, luck: Luck) -
         kill=normal("kill in the mouse"),
         resistance=normal("resistance in the mouse"),
         start=normal("starting volume"),
-        steps=student("wander"),
-        errors=student("caliper"),
+        surprises=student("readings"),
         removal=np.stack(
             [luck(avatar, "removal").random((n_trials, n_visits)) for avatar in avatars], axis=1
         ),

@@ -70,11 +70,13 @@ def measured_volumes(cohort: Cohort, mice: Mice, deviates: Chance, days: Floats)
         grown[..., visit] = clones.log_total(log_clones)
     population = {name: values[:, None, None] for name, values in cohort.population.items()}
     size = mice.log_start[..., None] + clones.size_from_growth(grown, population["deceleration"])
-    walk = wander.simulate(deviates.steps, days, cohort.population["wander"][:, None])
-    volume = np.exp(size + walk)
-    scale = caliper.log_sd(volume, population["delta"], population["sigma_p"], cohort.diameter_floor_mm3)
-    read = volume * np.exp(scale * deviates.errors)
-    return np.where(read < cohort.detection_limit_mm3, 0.0, read)
+    squared = caliper.log_variance(
+        np.exp(size), population["delta"], population["sigma_p"], cohort.diameter_floor_mm3
+    )
+    limit = np.log(cohort.detection_limit_mm3)
+    weekly = cohort.population["wander"][:, None]
+    read = wander.readings(deviates.surprises, size, squared, days, weekly, limit)
+    return np.where(read < limit, 0.0, np.exp(read))
 
 
 def two_clone_shares(mice: Mice) -> Floats:

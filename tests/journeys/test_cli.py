@@ -197,7 +197,6 @@ def test_check_passes_the_sound_and_refuses_the_bad(run: Run, tmp_path: Path) ->
     assert names_in(tmp_path) == ["bad.csv", "bad.toml", "good.csv", "good.toml"]
 
 
-@pytest.mark.xfail(strict=True, reason="a card's file is told from a name by `.toml` in small letters")
 def test_a_design_in_capital_letters_is_a_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "DESIGN.TOML").write_text(DESIGN, "utf-8")
     assert run("check", "DESIGN.TOML").code == 0
@@ -374,7 +373,6 @@ def test_agreement_with_mice_of_other_arms_is_refused(study: Path, run: Run, tmp
     assert names_in(tmp_path) == ["volumes.csv"]
 
 
-@pytest.mark.xfail(strict=True, reason="agree compares with strangers and says nothing of it")
 def test_agreement_with_strangers_is_told(study: Path, run: Run, tmp_path: Path) -> None:
     volumes = VOLUMES.replace("drug", "encorafenib") + VOLUMES.replace("drug", "encorafenib + binimetinib")[
         VOLUMES.index("A-1,drug") :
@@ -431,9 +429,6 @@ def test_an_unconverged_posterior_is_refused_unless_asked_for(run: Run, tmp_path
     assert "CONVERGENCE GATES FAILED" in page.read_text("utf-8")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="without --posterior the report forgets that the trial's posterior failed"
-)
 def test_a_report_without_the_posterior_still_says_that_it_failed(run: Run, tmp_path: Path) -> None:
     unconverged(tmp_path / "failed.nc")
     (tmp_path / "small.toml").write_text(DESIGN, "utf-8")
@@ -442,9 +437,6 @@ def test_a_report_without_the_posterior_still_says_that_it_failed(run: Run, tmp_
     assert "CONVERGENCE GATES FAILED" in (tmp_path / "report.html").read_text("utf-8")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the trial is stamped with the design's card, not with the posterior's"
-)
 def test_a_posterior_of_another_card_is_refused(run: Run, tmp_path: Path) -> None:
     card = find_card("models", "two_clone").read_text("utf-8")
     (tmp_path / "mine.toml").write_text(card.replace('name = "two_clone"', 'name = "mine"'), "utf-8")
@@ -591,7 +583,6 @@ def test_an_interrupt_leaves_nothing_half_done(tmp_path: Path) -> None:
     assert (tmp_path / "trial.nc").read_text("utf-8") == "old"
 
 
-@pytest.mark.xfail(strict=True, reason="the sampler swallows Ctrl-C and hands over the draws it has")
 def test_an_interrupt_of_the_sampler_is_no_posterior(tmp_path: Path) -> None:
     small_run(tmp_path)
     card = (tmp_path / "quick.toml").read_text("utf-8").replace("draws = 50", "draws = 20000")

@@ -18,6 +18,7 @@ from avatar_trials.emulate.trial import REASONS, REMOVED, SIZE, STUDY_END, follo
 from avatar_trials.kinetics.two_clone import BEND_FACTOR, BEND_SHARPNESS
 from avatar_trials.seeds import stream
 from tests.random_cohort import ARMS, HAZARD, a_design, random_cohort
+from tests.slow_wander import foreseen
 
 Floats = NDArray[np.float64]
 
@@ -62,23 +63,26 @@ def slow_mouse(cohort: Cohort, arm: str, luck_of: Chance, t: int, i: int) -> dic
     }
 
 
-def slow_volumes(
-    cohort: Cohort, mouse: dict[str, float], steps: Floats, errors: Floats, days: Floats
-) -> Floats:
-    seen, walk, before = [], 0.0, 0.0
-    for day, step, error in zip(days.tolist(), steps.tolist(), errors.tolist(), strict=True):
+def slow_volumes(cohort: Cohort, mouse: dict[str, float], surprises: Floats, days: Floats) -> Floats:
+    seen = []
+    earlier: list[tuple[float, float, float]] = []
+    for day, surprise in zip(days.tolist(), surprises.tolist(), strict=True):
         resistant = 1 / (1 + math.exp(-mouse["logit"]))
         sensitive = 1 / (1 + math.exp(mouse["logit"]))
         size = sensitive * math.exp(mouse["sensitive"] * day) + resistant * math.exp(mouse["resistant"] * day)
         if size > 1:
             size = (1 + mouse["deceleration"] * math.log(size)) ** (1 / mouse["deceleration"])
-        walk += mouse["wander"] * math.sqrt((day - before) / 7) * step
-        before = day
-        volume = mouse["start"] * size * math.exp(walk)
+        volume = mouse["start"] * size
         diameter = (6 * (volume + cohort.diameter_floor_mm3) / math.pi) ** (1 / 3)
-        scale = math.sqrt(5 * mouse["delta"] ** 2 / diameter**2 + mouse["sigma_p"] ** 2)
-        read = volume * math.exp(scale * error)
-        seen.append(read if read >= cohort.detection_limit_mm3 else 0.0)
+        caliper = 5 * mouse["delta"] ** 2 / diameter**2 + mouse["sigma_p"] ** 2
+        centre, squared = foreseen(earlier, day, caliper, mouse["wander"])
+        residual = centre + math.sqrt(squared) * surprise
+        read = volume * math.exp(residual)
+        if read < cohort.detection_limit_mm3:
+            seen.append(0.0)
+            continue
+        seen.append(read)
+        earlier.append((day, caliper, residual))
     return np.array(seen)
 
 
@@ -131,7 +135,7 @@ def test_fast_and_slow_mice_are_the_same(part: int) -> None:
         for t in range(2):
             for i in range(2):
                 mouse = slow_mouse(cohort, arm, deviates, t, i)
-                slow = slow_volumes(cohort, mouse, deviates.steps[t, i], deviates.errors[t, i], days)
+                slow = slow_volumes(cohort, mouse, deviates.surprises[t, i], days)
                 assert ((slow == 0) == (seen[t, i] == 0)).all()
                 worst = max(worst, float(np.max(np.abs(slow - seen[t, i]) / np.maximum(slow, 1e-300))))
                 visit, why = slow_follow(slow, days, deviates.removal[t, i], stopping)
@@ -168,15 +172,14 @@ def test_a_whole_trial_is_the_slow_trial() -> None:
                 kill=own("kill in the mouse", "standard_normal"),
                 resistance=own("resistance in the mouse", "standard_normal"),
                 start=own("starting volume", "standard_normal"),
-                steps=own("wander", "standard_t", len(days)),
-                errors=own("caliper", "standard_t", len(days)),
+                surprises=own("readings", "standard_t", len(days)),
                 removal=own("removal", "random", len(days)),
             )
             alone = cohort.of([avatar])
             for arm, name in enumerate(ARMS):
                 for t in range(6):
                     mouse = slow_mouse(alone, name, luck_of, t, 0)
-                    slow = slow_volumes(alone, mouse, luck_of.steps[t, 0], luck_of.errors[t, 0], days)
+                    slow = slow_volumes(alone, mouse, luck_of.surprises[t, 0], days)
                     last, why = slow_follow(slow, days, luck_of.removal[t, 0], design.stopping)
                     slow[last + 1 :] = np.nan
                     np.testing.assert_allclose(trial[variable].values[t, i, arm], slow, rtol=1e-9)
@@ -211,7 +214,7 @@ def test_a_combination_of_two_by_hand() -> None:
             "constants": cohort.constants | {"resistance_bend": 40.0},
         }
     )
-    none = Chance(*np.zeros((4, 1, 1)), *np.zeros((3, 1, 1, 2)))
+    none = Chance(*np.zeros((4, 1, 1)), *np.zeros((2, 1, 1, 2)))
     mice = mice_under(known, "A + B", none)
     drive = 2 * math.sqrt(0.05)  # growth is twice the population's, and kill follows growth
     kill = 1 / (1 / drive + 1 / 0.4)

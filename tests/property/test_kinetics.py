@@ -199,53 +199,65 @@ def test_the_caliper_scale_is_the_root_of_its_square(
     assert_close(squared - caliper.log_variance(v, delta, 0.0, floor), sigma**2)
 
 
-@examples
-@given(st.floats(-1e100, 1e100), st.floats(0.0, 1e100))
-def test_student4_cdf_is_a_distribution_function(z: float, more: float) -> None:
-    probability = caliper.student4_cdf(z)
-    assert 0.0 <= probability <= 1.0
-    assert caliper.student4_cdf(z + more) >= probability - 1e-16
-    np.testing.assert_allclose(probability + caliper.student4_cdf(-z), 1.0, rtol=1e-14)
-    log_probability = caliper.student4_log_cdf(z)
-    assert np.isfinite(log_probability)
-    assert log_probability <= 0.0
-    if z > -1e60:
-        np.testing.assert_allclose(np.exp(log_probability), probability, rtol=1e-10)
+visits = st.lists(
+    st.tuples(st.floats(0.0, 60.0), st.floats(-9.0, 9.0), st.floats(1e-4, 1.0)), min_size=1, max_size=8
+)
 
 
 @examples
-@given(st.lists(st.floats(0.0, 60.0), min_size=1, max_size=8), st.floats(0.0, 2.0))
-def test_a_wander_starts_at_zero_and_scales(gaps: list[float], weekly: float) -> None:
-    when = np.concatenate([[0.0], np.cumsum(gaps)])
-    steps = np.linspace(-2, 2, when.size)
-    path = wander.simulate(steps, when, weekly)
-    assert path[0] == 0.0
-    np.testing.assert_allclose(path, weekly * wander.simulate(steps, when, 1.0), rtol=1e-12, atol=1e-12)
-    together = wander.simulate(np.stack([steps, -steps]), when, np.array([weekly, weekly]))
-    np.testing.assert_array_equal(together, [path, -path])
+@given(visits, st.floats(0.0, 2.0), st.floats(-0.5, 0.5))
+def test_readings_are_changed_by_no_later_visit(
+    visits: list[tuple[float, float, float]], weekly: float, limit: float
+) -> None:
+    gaps, surprises, squared = np.array(visits).T
+    when, flat = np.cumsum(gaps), np.zeros(len(gaps))
+    whole = wander.readings(surprises, flat, squared, when, weekly, limit)
+    shorter = wander.readings(surprises[:-1], flat[:-1], squared[:-1], when[:-1], weekly, limit)
+    np.testing.assert_array_equal(shorter, whole[:-1])
 
 
 @examples
-@given(st.floats(0.0, 200.0), st.floats(0.0, 200.0), st.floats(0.0, 2.0))
-def test_a_wander_over_two_gaps_is_the_wander_over_both(first: float, second: float, weekly: float) -> None:
-    chained = wander.variance(first, weekly) + wander.variance(second, weekly)
-    assert_close(chained, wander.variance(first + second, weekly))
-    assert wander.variance(first + second, weekly) >= wander.variance(first, weekly)
+@given(visits, st.floats(0.0, 2.0), st.floats(-3.0, 3.0))
+def test_readings_follow_their_curve_and_mirror(
+    visits: list[tuple[float, float, float]], weekly: float, shift: float
+) -> None:
+    """With no limit in sight: a higher curve shifts them, opposite surprises mirror them, mice keep apart."""
+    gaps, surprises, squared = np.array(visits).T
+    when, curve = np.cumsum(gaps), np.linspace(-1, 1, len(gaps))
+    one = wander.readings(surprises, curve, squared, when, weekly, -1e9)
+    both = wander.readings(
+        np.stack([surprises, -surprises]),
+        np.stack([curve + shift, curve]),
+        squared,
+        when,
+        np.full(2, weekly),
+        -1e9,
+    )
+    np.testing.assert_allclose(both[0], one + shift, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(both[1] - curve, curve - one, rtol=1e-9, atol=1e-9)
 
 
 @examples
-@given(st.lists(st.tuples(st.floats(0.0, 60.0), st.floats(-9.0, 9.0)), min_size=2, max_size=8))
-def test_a_wander_is_changed_by_no_later_visit(visits: list[tuple[float, float]]) -> None:
-    gaps, steps = np.array(visits).T
-    when = np.cumsum(gaps)
-    whole = wander.simulate(steps, when, 0.3)
-    np.testing.assert_array_equal(wander.simulate(steps[:-1], when[:-1], 0.3), whole[:-1])
+@given(visits)
+def test_readings_without_wander_are_the_calipers_alone(visits: list[tuple[float, float, float]]) -> None:
+    gaps, surprises, squared = np.array(visits).T
+    read = wander.readings(surprises, np.zeros(len(gaps)), squared, np.cumsum(gaps), 0.0, -1e9)
+    np.testing.assert_allclose(read, np.sqrt(squared) * surprises, rtol=1e-14)
+
+
+@examples
+@given(st.floats(0.0, 200.0), st.floats(0.0, 200.0), st.floats(0.0, 4.0))
+def test_a_wander_over_two_gaps_is_the_wander_over_both(first: float, second: float, squared: float) -> None:
+    chained = wander.variance(first, squared) + wander.variance(second, squared)
+    assert_close(chained, wander.variance(first + second, squared))
+    assert wander.variance(first + second, squared) >= wander.variance(first, squared)
 
 
 def test_a_wander_needs_days_in_order() -> None:
     for when in ([-1.0, 3.0], [0.0, 7.0, 6.0]):
+        flat = np.zeros(len(when))
         with pytest.raises(ValueError, match="day 0"):
-            wander.simulate(np.zeros(len(when)), when, 0.2)
+            wander.readings(flat, flat, flat + 0.01, when, 0.2, 2.7)
 
 
 drive = st.floats(-15.0, 3.0)
