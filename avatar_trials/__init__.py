@@ -1,8 +1,8 @@
 """Avatar Trials: one-mouse-per-patient (1x1x1) trials of patient-derived xenografts, calibrated and emulated.
 
 The public verbs, each a function without hidden state:
-read_volumes -> calibrate_avatars -> cohort_from_posterior -> emulate_trials -> readout_trial, agree -> write_report.
-They are loaded when first used: importing the package is fast, and only `calibrate_avatars` loads PyMC.
+read_volumes -> calibrate_avatars -> require_passed -> cohort_from_posterior -> emulate_trials -> readout_trial, agree.
+They are loaded when first used: importing the package is fast, and only calibration loads PyMC.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avatar_trials.calibrate import calibrate_avatars as calibrate_avatars
+    from avatar_trials.calibrate import gates_of as gates_of
+    from avatar_trials.calibrate import require_passed as require_passed
     from avatar_trials.cards import load_design as load_design
     from avatar_trials.cards import load_model as load_model
     from avatar_trials.emulate import cohort_from_posterior as cohort_from_posterior
@@ -35,12 +37,14 @@ _HOME = {
     "check_volumes": "intake",
     "cohort_from_posterior": "emulate",
     "emulate_trials": "emulate",
+    "gates_of": "calibrate",
     "load_design": "cards",
     "load_model": "cards",
     "read_netcdf": "stamp",
     "read_volumes": "intake",
     "readout_observed": "endpoints",
     "readout_trial": "endpoints",
+    "require_passed": "calibrate",
     "response_table": "endpoints",
     "write_netcdf": "stamp",
 }
@@ -53,12 +57,14 @@ __all__ = [
     "check_volumes",
     "cohort_from_posterior",
     "emulate_trials",
+    "gates_of",
     "load_design",
     "load_model",
     "read_netcdf",
     "read_volumes",
     "readout_observed",
     "readout_trial",
+    "require_passed",
     "response_table",
     "write_netcdf",
 ]

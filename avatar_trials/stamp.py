@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, overload
 
 import numpy as np
 import xarray as xr
@@ -129,6 +129,12 @@ def write_netcdf(obj: xr.Dataset | xr.DataTree, path: Path | str, stamp: Mapping
     write_atomic(manifest, lambda file: file.write_text(_line(target, target), "utf-8"))
 
 
+@overload
+def read_netcdf(
+    path: Path | str, *, kind: Literal["posterior"], allow_unstamped: bool = False
+) -> xr.DataTree: ...
+@overload
+def read_netcdf(path: Path | str, *, kind: Literal["trial"], allow_unstamped: bool = False) -> xr.Dataset: ...
 def read_netcdf(path: Path | str, *, kind: Kind, allow_unstamped: bool = False) -> xr.Dataset | xr.DataTree:
     """Read a whole posterior (DataTree) or trial (Dataset) into memory and close the file.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import cast
 
 import xarray as xr
 
@@ -27,7 +26,7 @@ def main() -> None:
         "target", type=Path, nargs="?", default=ROOT / "tests" / "fixtures" / "frozen_posterior.nc"
     )
     chosen = parser.parse_args()
-    tree = cast(xr.DataTree, read_netcdf(chosen.posterior, kind="posterior"))
+    tree = read_netcdf(chosen.posterior, kind="posterior")
     groups = {f"/{name}": _thinned(tree[name].to_dataset()) for name in KEPT_GROUPS}
     frozen = xr.DataTree.from_dict(groups)
     frozen.attrs = {name: value for name, value in tree.attrs.items() if name != "stamp"}

@@ -76,7 +76,6 @@ def calibrated(
 def read_posterior(path: Path, *, allow_unconverged: bool = False) -> xr.DataTree:
     """Read posterior.nc. Raises StampError where it is damaged, or did not pass its gates and that is not allowed."""
     tree = read_netcdf(path, kind="posterior")
-    assert isinstance(tree, xr.DataTree)
     if not allow_unconverged and not read_stamp(tree).get("gates_passed", False):
         raise StampError(
             f"{path}: this posterior did not pass its convergence gates, so no trial may be read off it. "
@@ -121,7 +120,6 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
 def read_trial(path: Path) -> xr.Dataset:
     """Read trial.nc; StampError where it is damaged or no trial."""
     trial = read_netcdf(path, kind="trial")
-    assert isinstance(trial, xr.Dataset)
     return trial
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from avatar_trials.cards import TrialDesign
 from avatar_trials.emulate import cohort_from_posterior, emulate_trials
@@ -59,7 +58,6 @@ READ = [
 def recorded_now() -> dict[str, Any]:
     """The numbers as this version makes them."""
     tree = read_netcdf(FROZEN, kind="posterior")
-    assert isinstance(tree, xr.DataTree)
     design = TrialDesign.model_validate(DESIGN)
     cohort = cohort_from_posterior(tree, design.replicates, seed=design.seed)
     trial = emulate_trials(cohort, design)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import xarray as xr
 
 from avatar_trials.cli import main
 from avatar_trials.library import find_card
@@ -312,7 +311,6 @@ def test_the_commands_write_what_they_say(study: Path) -> None:
 
 def test_the_trial_says_where_it_comes_from(study: Path) -> None:
     trial = read_netcdf(study / "trial.nc", kind="trial")
-    assert isinstance(trial, xr.Dataset)
     posterior = read_netcdf(FROZEN, kind="posterior")
     assert dict(trial.sizes) == {"trial": 12, "avatar": 33, "arm": 3, "visit": 18}
     assert list(trial["arm"].to_numpy()) == ["untreated", "encorafenib", "binimetinib + encorafenib"]

@@ -95,7 +95,6 @@ def frozen_file() -> Path:
 @pytest.fixture(scope="module")
 def frozen(frozen_file: Path) -> xr.DataTree:
     tree = read_netcdf(frozen_file, kind="posterior")
-    assert isinstance(tree, xr.DataTree)
     return tree
 
 
