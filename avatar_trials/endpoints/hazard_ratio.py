@@ -170,19 +170,28 @@ def hazard_ratio(
         score = (events_in_arm - mean0) ** 2 / information0
     lr = 2.0 * (loglik + log_total0)
     with np.errstate(over="ignore"):
-        values = [
-            np.exp(log_hr), np.exp(log_hr - z * se), np.exp(log_hr + z * se), log_hr, se, naive,
-            wald, chdtrc(1, wald), lr, chdtrc(1, np.maximum(lr, 0.0)), score, chdtrc(1, score),
-            -log_total0, loglik,
-        ]  # fmt: skip
-    shown = [np.where(estimable, value, np.nan).reshape(sets.shape) for value in values]
+        fields: dict[str, Any] = {
+            "hr": np.exp(log_hr), "lower": np.exp(log_hr - z * se), "upper": np.exp(log_hr + z * se),
+            "log_hr": log_hr, "se": se, "naive_se": naive,
+            "wald_chisq": wald, "wald_p": chdtrc(1, wald),
+            "lr_chisq": lr, "lr_p": chdtrc(1, np.maximum(lr, 0.0)),
+            "score_chisq": score, "score_p": chdtrc(1, score),
+            "loglik0": -log_total0, "loglik": loglik,
+        }  # fmt: skip
+    fields = {name: np.where(estimable, value, np.nan).reshape(sets.shape) for name, value in fields.items()}
     method = f"Cox partial likelihood, ties {ties}"
     method += ", stratified" if strata is not None else ""
     method += ", Wald interval, " + ("cluster-robust errors" if cluster is not None else "model-based errors")
     return HazardRatio(
-        sets.groups[arm_code], base, shown[0], shown[1], shown[2], level, *shown[3:],
-        counts[0].reshape(*sets.shape, 2), counts[1].reshape(*sets.shape, 2), why.reshape(sets.shape), method,
-    )  # fmt: skip
+        arm=sets.groups[arm_code],
+        reference=base,
+        level=level,
+        n=counts[0].reshape(*sets.shape, 2),
+        n_event=counts[1].reshape(*sets.shape, 2),
+        why_undefined=why.reshape(sets.shape),
+        method=method,
+        **fields,
+    )
 
 
 def _terms(sets: RiskSets, in_arm: NDArray[np.bool_], ties: str) -> _Terms:
@@ -207,11 +216,11 @@ def _exact_terms(sets: RiskSets, in_arm: NDArray[np.bool_]) -> _ExactTerms:
     k = np.arange(int(deaths.max(initial=0)) + 1)
     possible = (k <= arm) & (k <= deaths) & (deaths - k <= n - arm)
 
-    def log_choose(total: Floats, chosen: Floats) -> Floats:
+    def log_choose(total: NDArray[Any], chosen: NDArray[Any]) -> Floats:
         chosen = np.clip(chosen, 0.0, total)
-        return gammaln(total + 1) - gammaln(chosen + 1) - gammaln(total - chosen + 1)
+        return np.asarray(gammaln(total + 1) - gammaln(chosen + 1) - gammaln(total - chosen + 1))
 
-    ways = np.where(possible, log_choose(arm, k * 1.0) + log_choose(n - arm, deaths - k), -np.inf)
+    ways = np.where(possible, log_choose(arm, k.astype(float)) + log_choose(n - arm, deaths - k), -np.inf)
     return _ExactTerms(replicate, len(sets.order), ways)
 
 
