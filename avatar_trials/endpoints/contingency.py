@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 # Tables whose probabilities differ by rounding only count as equally likely, as in R's fisher.test.
 SAME_PROBABILITY = 1.0 + 1e-7
+SEARCHES = ("exact", "r")
+R_TOLERANCE = float(np.finfo(float).eps ** 0.25)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class OddsRatio:
     upper: float
     level: float
     why_undefined: str
-    method: str = "conditional maximum likelihood, exact tail interval"
+    method: str
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,17 @@ def fisher_exact(table: ArrayLike) -> Floats:
     return np.minimum(1.0, np.where(probability <= own * SAME_PROBABILITY, probability, 0.0).sum(axis=-1))
 
 
-def conditional_odds_ratio(table: ArrayLike, *, level: float = 0.95) -> OddsRatio:
+def conditional_odds_ratio(table: ArrayLike, *, level: float = 0.95, search: str = "exact") -> OddsRatio:
     """Odds ratio of one table (2, 2) of counts: conditional maximum likelihood, exact limits (Cornfield 1956).
 
     The limits are the odds ratios at which each tail of Fisher's noncentral distribution holds
-    (1 - level) / 2, found to machine precision.
+    (1 - level) / 2. search: "exact", to machine precision, or "r": stopped where R's fisher.test stops, at
+    1.2e-4 of the ratio or of its inverse, which can move a large limit by a percent; for comparison only.
     """
     check_level(level)
+    if search not in SEARCHES:
+        raise ValueError(f"unknown search {search!r}: expected one of {', '.join(SEARCHES)}")
+    root = _root if search == "exact" else _root_as_r
     counts = _tables(table)
     if counts.ndim != 2:
         raise ValueError(f"one table (2, 2) is needed: received shape {counts.shape}")
@@ -77,7 +83,7 @@ def conditional_odds_ratio(table: ArrayLike, *, level: float = 0.95) -> OddsRati
     seen = counts[0, 0]
     if len(cells) == 1:
         nan = float("nan")
-        return OddsRatio(nan, nan, nan, level, "a margin of the table is 0")
+        return OddsRatio(nan, nan, nan, level, "a margin of the table is 0", "conditional maximum likelihood")
 
     def distribution(log_odds: float) -> Floats:
         weight = log_weight + cells * log_odds
@@ -86,10 +92,11 @@ def conditional_odds_ratio(table: ArrayLike, *, level: float = 0.95) -> OddsRati
 
     tail = (1 - level) / 2
     at_low, at_high = seen == cells[0], seen == cells[-1]
-    estimate = 0.0 if at_low else np.inf if at_high else _root(lambda x: distribution(x) @ cells - seen)
-    lower = 0.0 if at_low else _root(lambda x: distribution(x)[cells >= seen].sum() - tail)
-    upper = np.inf if at_high else _root(lambda x: tail - distribution(x)[cells <= seen].sum())
-    return OddsRatio(estimate, lower, upper, level, "")
+    estimate = 0.0 if at_low else np.inf if at_high else root(lambda x: distribution(x) @ cells - seen)
+    lower = 0.0 if at_low else root(lambda x: distribution(x)[cells >= seen].sum() - tail)
+    upper = np.inf if at_high else root(lambda x: tail - distribution(x)[cells <= seen].sum())
+    method = f"conditional maximum likelihood, exact tail interval, search: {search}"
+    return OddsRatio(estimate, lower, upper, level, "", method)
 
 
 def cohen_kappa(table: ArrayLike, *, weights: str = "unweighted", level: float = 0.95) -> Kappa:
@@ -155,3 +162,47 @@ def _root(rising: Callable[[float], float]) -> float:
     while rising(high) < 0:
         high *= 2
     return float(np.exp(brentq(rising, low, high, xtol=1e-15, rtol=4 * np.finfo(float).eps)))
+
+
+def _root_as_r(rising: Callable[[float], float]) -> float:
+    """Root in the odds ratio where that is below 1, else in its inverse, stopped as R's uniroot stops."""
+    at_one = rising(0.0)
+    if at_one == 0:
+        return 1.0
+    if at_one > 0:
+        return _brent(lambda t: rising(float(np.log(t))) if t > 0 else rising(-700.0), 0.0, 1.0)
+    return 1.0 / _brent(lambda t: rising(-float(np.log(t))), float(np.finfo(float).eps), 1.0)
+
+
+def _brent(value: Callable[[float], float], start: float, end: float) -> float:
+    """Brent's root finder (Brent 1973, ch. 4), whose stopping point depends on each of its choices."""
+    a, b, c = start, end, start
+    fa, fb = value(a), value(b)
+    fc = fa
+    while True:
+        previous = b - a
+        if abs(fc) < abs(fb):
+            a, b, c, fa, fb, fc = b, c, b, fb, fc, fb
+        near = 2.0 * np.finfo(float).eps * abs(b) + R_TOLERANCE / 2.0
+        step = (c - b) / 2.0
+        if abs(step) <= near or fb == 0:
+            return float(b)
+        if abs(previous) >= near and abs(fa) > abs(fb):
+            width = c - b
+            if a == c:
+                ratio = fb / fa
+                p, q = width * ratio, 1.0 - ratio
+            else:
+                q, ratio, other = fa / fc, fb / fc, fb / fa
+                p = other * (width * q * (q - ratio) - (b - a) * (ratio - 1.0))
+                q = (q - 1.0) * (ratio - 1.0) * (other - 1.0)
+            p, q = (p, -q) if p > 0 else (-p, q)
+            if p < 0.75 * width * q - abs(near * q) / 2.0 and p < abs(previous * q / 2.0):
+                step = p / q
+        if abs(step) < near:
+            step = near if step > 0 else -near
+        a, fa = b, fb
+        b += step
+        fb = value(b)
+        if fb * fc > 0:
+            c, fc = a, fa

@@ -176,7 +176,9 @@ def proportional_hazards_test(
         kept = [*range(p), p + k]
         chisq[k] = score[kept] @ np.linalg.solve(information[np.ix_(kept, kept)], score[kept])
     total = float(score @ np.linalg.solve(information, score))
-    return ProportionalHazards(data.names, chisq, chdtrc(1, chisq), total, float(chdtrc(p, total)), "", method)
+    return ProportionalHazards(
+        data.names, chisq, chdtrc(1, chisq), total, float(chdtrc(p, total)), "", method
+    )
 
 
 def _check_ties(ties: str, *, clustered: bool) -> None:

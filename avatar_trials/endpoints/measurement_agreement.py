@@ -97,7 +97,10 @@ def spearman_test(first: ArrayLike, second: ArrayLike, *, p_method: str = "r") -
         exact = n <= EXACT_SPEARMAN_LIMIT
         tail = _exact_spearman if exact else _edgeworth_spearman
         low = squares <= (n**3 - n) / 6
-        p, kind = min(1.0, 2.0 * tail(squares, n, lower=low)), "exact" if exact else "Edgeworth series (AS 89)"
+        p, kind = (
+            min(1.0, 2.0 * tail(squares, n, lower=low)),
+            "exact" if exact else "Edgeworth series (AS 89)",
+        )
     name = f"Spearman rank correlation, p: {kind}"
     return Correlation(rho, p, nan, nan, nan, n, "" if n > 2 else "p needs three pairs", name)
 
@@ -232,7 +235,11 @@ def _edgeworth_spearman(squares: float, n: int, *, lower: bool) -> float:
     x = (6.0 * (s - 1.0) / (n * (n * n - 1.0)) - 1.0) * np.sqrt(n - 1.0)
     y = x * x
     inner = 0.0879 - 0.0151 * b - y * (0.0072 - 0.0831 * b + y * b * (0.0131 - 4.6e-4 * y))
-    u = x * b * (0.2274 + b * (0.2531 + 0.1745 * b) + y * (-0.0758 + b * (0.1033 + 0.3932 * b) - y * b * inner))
+    u = (
+        x
+        * b
+        * (0.2274 + b * (0.2531 + 0.1745 * b) + y * (-0.0758 + b * (0.1033 + 0.3932 * b) - y * b * inner))
+    )
     above = u / np.exp(y / 2.0) + ndtr(-x)
     return float(np.clip(1.0 - above if lower else above, 0.0, 1.0))
 

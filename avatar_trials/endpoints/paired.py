@@ -64,7 +64,9 @@ def mcnemar(first: ArrayLike, second: ArrayLike, *, evaluable: ArrayLike = True)
     evaluable: False for a pair with a mouse that is not (McNemar 1947).
     """
     counted = np.asarray(evaluable, dtype=bool)
-    a, b, counted = np.broadcast_arrays(np.asarray(first, dtype=bool), np.asarray(second, dtype=bool), counted)
+    a, b, counted = np.broadcast_arrays(
+        np.asarray(first, dtype=bool), np.asarray(second, dtype=bool), counted
+    )
     return mcnemar_counts(
         (a & ~b & counted).sum(axis=-1), (b & ~a & counted).sum(axis=-1), n_pairs=counted.sum(axis=-1)
     )

@@ -120,7 +120,9 @@ def likelihood(data: Cohort, coef: Floats, ties: str) -> Likelihood:
         log_total += log_ways
         mean, spread = np.concatenate([mean, tied_mean]), np.concatenate([spread, tied_spread])
     loglik = float(predictor[data.event].sum()) - log_total
-    return Likelihood(loglik, data.x[data.event].sum(axis=0) - mean.sum(axis=0), spread.sum(axis=0), mean, spread)
+    return Likelihood(
+        loglik, data.x[data.event].sum(axis=0) - mean.sum(axis=0), spread.sum(axis=0), mean, spread
+    )
 
 
 def score_residuals(data: Cohort, coef: Floats, fitted: Likelihood) -> Floats:
@@ -156,7 +158,9 @@ def _columns(covariates: Mapping[str, ArrayLike], n: int) -> Floats:
         try:
             column = np.asarray(values, dtype=float)
         except (TypeError, ValueError):
-            raise ValueError(f"covariate {name!r} is not numeric: give 0 and 1 for a yes/no covariate") from None
+            raise ValueError(
+                f"covariate {name!r} is not numeric: give 0 and 1 for a yes/no covariate"
+            ) from None
         if column.shape != (n,):
             raise ValueError(f"covariate {name!r} has shape {column.shape}: expected ({n},)")
         columns.append(column)

@@ -54,7 +54,9 @@ def turnbull(left: ArrayLike, right: ArrayLike, *, tolerance: float = 1e-10) -> 
     low, high = np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
     if np.any(low > high) or np.any(np.isposinf(low)) or np.any(np.isneginf(high)):
         bad = int(np.flatnonzero((low > high) | np.isposinf(low) | np.isneginf(high))[0])
-        raise ValueError(f"interval {bad}: left {low[bad]:g} must be finite and not after right {high[bad]:g}")
+        raise ValueError(
+            f"interval {bad}: left {low[bad]:g} must be finite and not after right {high[bad]:g}"
+        )
     pairs, count = np.unique(np.stack([low, high], axis=1), axis=0, return_counts=True)
     inner_left, inner_right = _innermost(pairs[:, 0], pairs[:, 1])
     exact = inner_left == inner_right
@@ -105,7 +107,9 @@ def interval_quantile(fit: Turnbull, probability: float, *, place: str = "middle
     flat = abs(reached[first] - probability) <= 1e-9 and first + 1 < len(times)
     found = (times[first] + times[first + 1]) / 2 if flat else times[first]
     if np.isneginf(found):
-        raise ValueError("the first interval has no left end: give 0 where the event may be as early as day 0")
+        raise ValueError(
+            "the first interval has no left end: give 0 where the event may be as early as day 0"
+        )
     return float(found)
 
 
