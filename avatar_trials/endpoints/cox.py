@@ -237,7 +237,10 @@ def _endless_direction(data: Cohort, ties: str) -> Floats | None:
         rows.append((data.x[dying, None] - data.x[None, others]).reshape(-1, data.x.shape[1]))
     apart = np.unique(np.concatenate(rows), axis=0)
     found = linprog(-apart.sum(axis=0), A_ub=-apart, b_ub=np.zeros(len(apart)), bounds=(-1.0, 1.0))
-    return np.asarray(found.x, dtype=float) if found.success and -found.fun > 1e-7 else None
+    if not found.success:
+        return None
+    direction = np.asarray(found.x, dtype=float)
+    return direction if (apart @ direction).max() > 1e-7 else None
 
 
 def _cluster_products(data: Cohort, coef: Floats, fitted: Likelihood) -> Floats:

@@ -15,6 +15,7 @@ from scipy.special import bdtr, chdtrc, ndtr
 from scipy.stats import rankdata
 
 from avatar_trials.endpoints.risk_sets import risk_sets, stack_arms
+from avatar_trials.endpoints.subjects import as_rows
 
 Floats = NDArray[np.float64]
 
@@ -163,7 +164,7 @@ def signed_rank(first: ArrayLike, second: ArrayLike, *, exact: bool | None = Non
     if a.ndim == 0:
         raise ValueError("paired values need a dimension of pairs: received single numbers")
     shape, m = a.shape[:-1], a.shape[-1]
-    difference = (a - b).reshape(-1, m)
+    difference = as_rows(a - b)
     if np.any(np.isinf(difference)):
         raise ValueError("a paired difference is infinite")
     there = ~np.isnan(difference)

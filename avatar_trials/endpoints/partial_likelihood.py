@@ -67,6 +67,8 @@ def cohort(
     if times.ndim != 1:
         raise ValueError(f"a regression takes one data set, times (subject,): received shape {times.shape}")
     events, there = as_events(event, times), ~np.isnan(times)
+    if not there.any():
+        raise ValueError("no subject has a time")
     x = _columns(covariates, len(times))[there]
     if np.any(~np.isfinite(x)):
         bad = [name for name, column in zip(covariates, x.T, strict=True) if not np.isfinite(column).all()]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avatar_trials.endpoints.subjects import as_events, as_times, merge_near_ties
+from avatar_trials.endpoints.subjects import as_events, as_rows, as_times, merge_near_ties
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -90,8 +90,7 @@ def risk_sets(
     """
     times = as_times(time)
     events = as_events(event, times)
-    shape, n = times.shape[:-1], times.shape[-1]
-    flat = merge_near_ties(times.reshape(-1, n))
+    flat = merge_near_ties(as_rows(times))
     absent = np.isnan(flat)
     groups, codes = encode(group, times.shape, ~absent.reshape(times.shape), "group")
     order = np.argsort(flat, axis=1, kind="stable")
@@ -114,8 +113,8 @@ def risk_sets(
     new_time = new_stratum.copy()
     new_time[:, 1:] |= present[:, 1:] & (ordered[:, 1:] != ordered[:, :-1])
     return RiskSets(
-        shape, groups, order, ordered, present,
-        present & np.take_along_axis(events.reshape(-1, n), order, axis=1), code,
+        times.shape[:-1], groups, order, ordered, present,
+        present & np.take_along_axis(as_rows(events), order, axis=1), code,
         *_run_ends(new_time), *_run_ends(new_stratum),
     )  # fmt: skip
 
@@ -125,7 +124,8 @@ def encode(
 ) -> tuple[tuple[Any, ...], NDArray[np.intp]]:
     """Distinct labels in sorted order, and the index of each subject's label, (replicate, subject).
 
-    Labels of subjects that are not there do not count. ValueError if a subject that is has no label.
+    Labels of subjects that are not there count only where fewer than two labels are left without them: an
+    empty arm is an arm. ValueError if a subject that is there has no label.
     """
     given = np.asarray(labels)
     if given.dtype == object:
@@ -142,8 +142,10 @@ def encode(
     codes = np.broadcast_to(codes.reshape(given.shape), shape)
     used = np.zeros(len(known), dtype=bool)
     used[codes[present]] = True
+    if used.sum() < 2:
+        used[:] = True
     renumbered = np.cumsum(used) - 1
-    return tuple(known[used].tolist()), renumbered[codes].reshape(-1, shape[-1])
+    return tuple(known[used].tolist()), as_rows(renumbered[codes])
 
 
 def span_sum(values: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -36,6 +38,11 @@ def as_events(event: ArrayLike, times: Floats) -> NDArray[np.bool_]:
     return happened
 
 
+def as_rows(values: NDArray[Any]) -> NDArray[Any]:
+    """Values (..., subject) as (replicate, subject), also without subjects."""
+    return values.reshape(int(np.prod(values.shape[:-1])), values.shape[-1])
+
+
 def merge_near_ties(time: Floats) -> Floats:
     """Times (replicate, subject) with those that differ by rounding only set to the earliest of each cluster.
 
@@ -44,14 +51,20 @@ def merge_near_ties(time: Floats) -> Floats:
     """
     order = np.argsort(time, axis=1, kind="stable")
     sorted_time = np.take_along_axis(time, order, axis=1)
-    gap = np.diff(sorted_time, axis=1, prepend=-np.inf)
-    distinct = np.isfinite(sorted_time) & (gap > 0)
+    with np.errstate(invalid="ignore"):
+        apart = sorted_time[:, 1:] - sorted_time[:, :-1]
+    largest = np.fmax.reduce(np.abs(time), axis=None, initial=1.0)
+    # Most data have no near ties at all: then there is nothing to merge.
+    if not np.any((apart > 0) & (apart <= TIE_TOLERANCE * largest)):
+        return time
+    gap = np.concatenate([np.full((len(time), 1), np.inf), apart], axis=1)
+    distinct = np.isfinite(sorted_time) & ~(gap <= 0)
     count = np.maximum(distinct.sum(axis=1, keepdims=True), 1)
     mean = np.where(distinct, np.abs(sorted_time), 0.0).sum(axis=1, keepdims=True) / count
     with np.errstate(invalid="ignore", divide="ignore"):
         opens = distinct & (gap > TIE_TOLERANCE) & ~(gap / mean <= TIE_TOLERANCE)
     position = np.maximum.accumulate(np.where(opens, np.arange(time.shape[1]), 0), axis=1)
-    merged = np.where(np.isfinite(sorted_time), np.take_along_axis(sorted_time, position, axis=1), np.nan)
+    merged = np.where(np.isfinite(sorted_time), np.take_along_axis(sorted_time, position, axis=1), sorted_time)
     result = np.empty_like(time)
     np.put_along_axis(result, order, merged, axis=1)
     return result
