@@ -64,7 +64,9 @@ def merge_near_ties(time: Floats) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         opens = distinct & (gap > TIE_TOLERANCE) & ~(gap / mean <= TIE_TOLERANCE)
     position = np.maximum.accumulate(np.where(opens, np.arange(time.shape[1]), 0), axis=1)
-    merged = np.where(np.isfinite(sorted_time), np.take_along_axis(sorted_time, position, axis=1), sorted_time)
+    merged = np.where(
+        np.isfinite(sorted_time), np.take_along_axis(sorted_time, position, axis=1), sorted_time
+    )
     result = np.empty_like(time)
     np.put_along_axis(result, order, merged, axis=1)
     return result

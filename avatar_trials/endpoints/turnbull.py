@@ -25,7 +25,7 @@ class Turnbull:
 
     left = right is an exact time; right is infinite for what is to come after the last visit. How the mass
     lies within its interval, the data do not tell. loglik: log likelihood; gap: by how much at most it
-    falls short of the greatest possible (Kuhn-Tucker bound). unique: False if other masses fit as well.
+    falls short of the greatest possible (Kuhn-Tucker bound).
     """
 
     left: Floats
@@ -34,7 +34,6 @@ class Turnbull:
     loglik: float
     gap: float
     n: int
-    unique: bool
     method: str = "Turnbull NPMLE, intervals open on the left and closed on the right"
 
 
@@ -66,15 +65,9 @@ def turnbull(left: ArrayLike, right: ArrayLike, *, tolerance: float = 1e-10) -> 
     member = holds.astype(float)
     weight = count.astype(float)
     mass, gap = _maximise(member, weight, tolerance * len(low))
-    slope = (weight / (member @ mass)) @ member
-    # Only intervals where the bound is reached can have mass in any of the best fits.
-    candidates = member[:, slope >= len(low) * (1 - 1e-7)]
-    unique = bool(np.linalg.matrix_rank(candidates) == candidates.shape[1])
     kept = mass > NO_MASS
     loglik = float(weight @ np.log(member @ mass))
-    return Turnbull(
-        inner_left[kept], inner_right[kept], mass[kept] / mass[kept].sum(), loglik, gap, len(low), unique
-    )
+    return Turnbull(inner_left[kept], inner_right[kept], mass[kept] / mass[kept].sum(), loglik, gap, len(low))
 
 
 def interval_survival(fit: Turnbull, at: ArrayLike) -> tuple[Floats, Floats]:

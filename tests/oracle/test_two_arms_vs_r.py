@@ -244,8 +244,14 @@ def test_parametric_error_of_an_exponential_is_by_hand() -> None:
     [
         (lambda: hazard_ratio([1, 2], [1, 1], ["a", "b"], ties="efro"), "unknown handling of ties 'efro'"),
         (lambda: hazard_ratio([1, 2], [1, 1], ["a", "b"], reference="c"), "unknown reference 'c'"),
-        (lambda: hazard_ratio([1, 2, 3], [1, 1, 1], ["a", "b", "c"]), "compares two groups: received a, b, c"),
-        (lambda: hazard_ratio([1, 2], [1, 1], ["a", "b"], ties="exact", cluster=[0, 1]), "not defined for exact"),
+        (
+            lambda: hazard_ratio([1, 2, 3], [1, 1, 1], ["a", "b", "c"]),
+            "compares two groups: received a, b, c",
+        ),
+        (
+            lambda: hazard_ratio([1, 2], [1, 1], ["a", "b"], ties="exact", cluster=[0, 1]),
+            "not defined for exact",
+        ),
         (lambda: logrank([1, 2], [1, 1], ["a", "a"]), "two groups or more: received a"),
         (lambda: logrank([1, 2], [1, 2], ["a", "b"]), "neither 0 nor 1"),
         (lambda: logrank([1, 2], [1, 1], ["a", "b"], rho=-1), "not negative: received -1"),
