@@ -229,19 +229,19 @@ def _exact_spearman(squares: float, n: int, *, lower: bool) -> float:
 
 def _edgeworth_spearman(squares: float, n: int, *, lower: bool) -> float:
     """The same by Edgeworth's series (Best and Roberts 1975, AS 89, with its coefficients)."""
-    # The algorithm gives P(S >= s) for even s; S is always even.
+    # The series is of P(S >= s), and S is always even.
     s = squares + 2.0 if lower else squares
     b = 1.0 / n
     x = (6.0 * (s - 1.0) / (n * (n * n - 1.0)) - 1.0) * np.sqrt(n - 1.0)
     y = x * x
-    inner = 0.0879 - 0.0151 * b - y * (0.0072 - 0.0831 * b + y * b * (0.0131 - 4.6e-4 * y))
+    inner = 0.0879 + 0.0151 * b - y * (0.0072 - 0.0831 * b + y * b * (0.0131 - 4.6e-4 * y))
     u = (
         x
         * b
         * (0.2274 + b * (0.2531 + 0.1745 * b) + y * (-0.0758 + b * (0.1033 + 0.3932 * b) - y * b * inner))
     )
-    above = u / np.exp(y / 2.0) + ndtr(-x)
-    return float(np.clip(1.0 - above if lower else above, 0.0, 1.0))
+    correction = u / np.exp(y / 2.0)
+    return float(np.clip(ndtr(x) - correction if lower else ndtr(-x) + correction, 0.0, 1.0))
 
 
 def _kolmogorov_limit(scaled: float) -> float:

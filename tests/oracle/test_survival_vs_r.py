@@ -83,7 +83,9 @@ def test_restricted_mean_and_its_difference(dataset: str) -> None:
         (first, first_se), (second, second_se) = ours
         np.testing.assert_allclose([first, second], row["rmst"], rtol=0, atol=1e-9)
         np.testing.assert_allclose([first_se, second_se], row["se"], rtol=0, atol=1e-9)
-        apart = restricted_mean_difference(*(curve(dataset, group) for group in row["group"]), row["tau"])
+        apart = restricted_mean_difference(
+            curve(dataset, row["group"][0]), curve(dataset, row["group"][1]), row["tau"]
+        )
         found = [apart.estimate, apart.se, apart.z, apart.p_value]
         names = ("diff_2_minus_1", "diff_se", "diff_z", "diff_p")
         np.testing.assert_allclose(found, [row[name] for name in names], rtol=0, atol=1e-9)
@@ -129,9 +131,8 @@ def test_landmark_survival(dataset: str, group: str, kind: str) -> None:
 
 
 def test_landmark_survival_says_what_is_not_known() -> None:
-    km = survival.kaplan_meier(
-        [[1.0, 2, 3], [5, 6, 8], [np.nan, np.nan, np.nan]], [[1, 1, 1], [1, 0, 0], [0, 0, 0]]
-    )
+    time = np.array([[1.0, 2, 3], [5, 6, 8], [np.nan, np.nan, np.nan]])
+    km = survival.kaplan_meier(time, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
     ours = landmark_survival(km, [0.5, 4.0, 9.0])
     assert ours.why_undefined.tolist() == [
         ["no interval: the curve is 1", "no interval: the curve is 0", "no interval: the curve is 0"],
@@ -147,8 +148,8 @@ def test_landmark_survival_says_what_is_not_known() -> None:
 
 
 def test_restricted_mean_difference_says_what_is_not_known() -> None:
-    first = survival.kaplan_meier([[1.0, 2], [5, 6], [np.nan, np.nan]], [[1, 1], [0, 0], [0, 0]])
-    second = survival.kaplan_meier([[3.0, 4], [5, 6], [1, 2]], [[1, 1], [0, 0], [1, 1]])
+    first = survival.kaplan_meier(np.array([[1.0, 2], [5, 6], [np.nan, np.nan]]), [[1, 1], [0, 0], [0, 0]])
+    second = survival.kaplan_meier(np.array([[3.0, 4], [5, 6], [1, 2]]), [[1, 1], [0, 0], [1, 1]])
     ours = restricted_mean_difference(first, second, 5.5)
     np.testing.assert_allclose(ours.estimate, [2.0, 0.0, np.nan])
     assert ours.why_undefined.tolist() == ["", "no test: no event before tau", "an arm without a subject"]
@@ -184,7 +185,7 @@ def test_entries_and_events_that_cannot_be_are_refused() -> None:
     km = survival.kaplan_meier([1.0, 2.0, 3.0], [1, 0, 1], entry=[-np.inf, -5.0, -1.0])
     np.testing.assert_array_equal(km.surv, survival.kaplan_meier([1.0, 2.0, 3.0], [1, 0, 1]).surv)
     assert np.isnan(
-        survival.median(survival.kaplan_meier(np.empty((2, 0)), np.empty((2, 0)), entry=0.0))
+        survival.median(survival.kaplan_meier(np.empty((2, 0)), np.empty((2, 0)), entry=np.empty((2, 0))))
     ).all()
 
 

@@ -60,6 +60,26 @@ def test_logrank(dataset: str, rho: int) -> None:
     assert ours.why_undefined == ""
 
 
+def test_weights_start_anew_in_each_stratum() -> None:
+    data = subjects("gehan")
+    stratum = data["pair"].to_numpy() % 3
+    together = logrank(*outcome(data), strata=stratum, rho=1)
+    alone = [logrank(*outcome(data[stratum == k]), rho=1) for k in range(3)]
+    np.testing.assert_allclose(together.observed, sum(test.observed for test in alone), rtol=1e-12)
+    np.testing.assert_allclose(together.expected, sum(test.expected for test in alone), rtol=1e-12)
+    np.testing.assert_allclose(together.variance, sum(test.variance for test in alone), rtol=1e-12)
+
+
+def test_near_ties_are_one_time_across_the_arms() -> None:
+    near = ([0.1 + 0.2, 0.3, 0.5, 0.7], [1, 1, 1, 1], list("abab"))
+    tied = ([0.3, 0.3, 0.5, 0.7], [1, 1, 1, 1], list("abab"))
+    np.testing.assert_array_equal(logrank(*near).variance, logrank(*tied).variance)
+    np.testing.assert_array_equal(hazard_ratio(*near).loglik0, hazard_ratio(*tied).loglik0)
+    x = {"x": [0.1, 0.7, 0.3, 0.2]}
+    np.testing.assert_array_equal(cox_regression(*near[:2], x).loglik0, cox_regression(*tied[:2], x).loglik0)
+    assert logrank(*near).variance[0, 0] != logrank([0.31, 0.3, 0.5, 0.7], *near[1:]).variance[0, 0]
+
+
 def test_logrank_with_the_pair_as_stratum() -> None:
     data = subjects(PAIRED)
     theirs = LOGRANK["gehan_stratified_by_pair"]
@@ -159,11 +179,12 @@ def test_replicates_at_once_are_the_replicates_one_by_one() -> None:
     time = rng.integers(0, 9, (40, 16)).astype(float)
     time[rng.random(time.shape) < 0.1] = np.nan
     event, arm, avatar = rng.random(time.shape) < 0.5, np.repeat(["a", "b"], 8), np.tile(np.arange(8), 2)
-    for arguments in ({}, {"strata": avatar}, {"cluster": avatar}, {"ties": "exact"}):
-        together = hazard_ratio(time, event, arm, **arguments)  # type: ignore[arg-type]
+    variants: list[dict[str, Any]] = [{}, {"strata": avatar}, {"cluster": avatar}, {"ties": "exact"}]
+    for arguments in variants:
+        together = hazard_ratio(time, event, arm, **arguments)
         assert {"", f"{NOT_ESTIMABLE}: no event in arm a"} & set(together.why_undefined)
         for i in range(len(time)):
-            alone = hazard_ratio(time[i], event[i], arm, **arguments)  # type: ignore[arg-type]
+            alone = hazard_ratio(time[i], event[i], arm, **arguments)
             assert together.why_undefined[i] == alone.why_undefined
             for name in ("hr", "se", "lr_chisq", "score_chisq"):
                 np.testing.assert_allclose(getattr(together, name)[i], getattr(alone, name), rtol=1e-9)
