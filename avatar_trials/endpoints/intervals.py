@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, bdtrc, ndtri
+from scipy.special import bdtr, bdtrc, betaincinv, ndtri
 
 Floats = NDArray[np.float64]
+
+PROPORTION_METHODS = ("wilson", "clopper-pearson", "jeffreys")
 
 
 def check_level(level: float) -> None:
@@ -17,17 +19,40 @@ def check_level(level: float) -> None:
 
 def wilson_interval(successes: int, n: int, level: float) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927, no continuity correction); NaN for n = 0."""
+    lower, upper = proportion_interval(successes, n, method="wilson", level=level)
+    return float(lower), float(upper)
+
+
+def proportion_interval(
+    successes: ArrayLike, n: ArrayLike, *, method: str = "wilson", level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Interval of a proportion, counts of any shapes that broadcast; NaN where n is 0.
+
+    method: "wilson" (score, Wilson 1927, no continuity correction), "clopper-pearson" (exact, Clopper and
+    Pearson 1934) or "jeffreys" (equal tails of the beta posterior under Jeffreys' prior, with the limit 0
+    without a success and 1 without a failure; Brown, Cai and DasGupta 2001). ValueError for an unknown
+    method or level, and for counts that are not whole or not 0 <= successes <= n.
+    """
     check_level(level)
-    if not 0 <= successes <= n:
-        raise ValueError(f"successes must lie between 0 and n = {n}: received {successes}")
-    if n == 0:
-        return float("nan"), float("nan")
-    z2 = float(ndtri(0.5 + level / 2)) ** 2
-    centre = (successes + z2 / 2) / (n + z2)
-    half = np.sqrt(z2 * (successes * (n - successes) / n + z2 / 4)) / (n + z2)
-    lower = 0.0 if successes == 0 else float(centre - half)
-    upper = 1.0 if successes == n else float(centre + half)
-    return lower, upper
+    if method not in PROPORTION_METHODS:
+        raise ValueError(f"unknown method {method!r}: expected one of {', '.join(PROPORTION_METHODS)}")
+    x, total = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(n, dtype=float))
+    if not np.all((x >= 0) & (x <= total) & (x == np.floor(x)) & (total == np.floor(total))):
+        raise ValueError(f"successes and n are counts with 0 <= successes <= n: received {x} of {total}")
+    size, tail = np.maximum(total, 1.0), (1 - level) / 2
+    if method == "wilson":
+        z2 = float(ndtri(0.5 + level / 2)) ** 2
+        centre = (x + z2 / 2) / (size + z2)
+        half = np.sqrt(z2 * (x * (size - x) / size + z2 / 4)) / (size + z2)
+        lower, upper = centre - half, centre + half
+    else:
+        # Without the prior's half a count, beta quantiles at the ends of the range do not exist.
+        more = 0.5 if method == "jeffreys" else 0.0
+        least = 0.5 if method == "jeffreys" else 1.0
+        lower = betaincinv(np.maximum(x, 1.0) + more, size - x + least, tail)
+        upper = betaincinv(x + least, np.maximum(size - x, 1.0) + more, 1 - tail)
+    lower, upper = np.where(x == 0, 0.0, lower), np.where(x == total, 1.0, upper)
+    return np.where(total > 0, lower, np.nan), np.where(total > 0, upper, np.nan)
 
 
 def quantile(values: ArrayLike, probability: float, axis: int = -1) -> Floats:

@@ -15,12 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from avatar_trials.endpoints.intervals import check_level
+from avatar_trials.endpoints.subjects import TIE_TOLERANCE, as_events, as_times, merge_near_ties
 
 Floats = NDArray[np.float64]
 
 INTERVAL_KINDS = ("plain", "log", "log-log")
-# R's all.equal tolerance: times nearer than this, absolutely or relative to their mean, are one time.
-TIE_TOLERANCE = float(np.sqrt(np.finfo(float).eps))
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,19 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, *, entry: ArrayLike | None =
     of an event is at risk for it. `entry`: time from which a subject is under observation, exclusive (left
     truncation). ValueError for an infinite time, and for an entry that is not before the subject's time.
     """
-    times = np.asarray(time, dtype=float)
-    if np.any(np.isinf(times)):
-        raise ValueError("a time is infinite: a subject without an event is censored at its last observation")
-    events = np.broadcast_to(np.asarray(event, dtype=bool), times.shape)
+    times = as_times(time)
+    events = as_events(event, times)
     if times.shape[-1] == 0:
         times, events = np.full((*times.shape[:-1], 1), np.nan), np.zeros((*times.shape[:-1], 1), dtype=bool)
+        entry = None
     shape, n = times.shape[:-1], times.shape[-1]
     flat, happened = times.reshape(-1, n), events.reshape(-1, n)
     if entry is None:
         flat, entries = merge_near_ties(flat), None
     else:
         entries = np.broadcast_to(np.asarray(entry, dtype=float), times.shape).reshape(-1, n)
+        if np.any(np.isnan(entries) & ~np.isnan(flat)):
+            raise ValueError("a left-truncated subject needs an entry: received NaN")
         both = merge_near_ties(np.concatenate([flat, entries], axis=1))
         flat, entries = both[:, :n], both[:, n:]
         if np.any(entries >= flat):
@@ -99,27 +99,6 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, *, entry: ArrayLike | None =
         np.cumprod(1.0 - hazard, axis=1), np.cumsum(hazard, axis=1), np.cumsum(steps, axis=1),
     )  # fmt: skip
     return KaplanMeier(*(field.reshape(*shape, width) for field in fields))
-
-
-def merge_near_ties(time: Floats) -> Floats:
-    """Times (replicate, subject) with those that differ by rounding only set to the earliest of each cluster.
-
-    Two neighbouring distinct times are one if they differ by at most 1.5e-8, absolutely or relative to the
-    mean absolute distinct time (R's timefix).
-    """
-    order = np.argsort(time, axis=1, kind="stable")
-    sorted_time = np.take_along_axis(time, order, axis=1)
-    gap = np.diff(sorted_time, axis=1, prepend=-np.inf)
-    distinct = np.isfinite(sorted_time) & (gap > 0)
-    count = np.maximum(distinct.sum(axis=1, keepdims=True), 1)
-    mean = np.where(distinct, np.abs(sorted_time), 0.0).sum(axis=1, keepdims=True) / count
-    with np.errstate(invalid="ignore", divide="ignore"):
-        opens = distinct & (gap > TIE_TOLERANCE) & ~(gap / mean <= TIE_TOLERANCE)
-    position = np.maximum.accumulate(np.where(opens, np.arange(time.shape[1]), 0), axis=1)
-    merged = np.where(np.isfinite(sorted_time), np.take_along_axis(sorted_time, position, axis=1), np.nan)
-    result = np.empty_like(time)
-    np.put_along_axis(result, order, merged, axis=1)
-    return result
 
 
 def confidence_interval(

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from avatar_trials.endpoints import survival
+from avatar_trials.endpoints.one_arm import landmark_survival, response_rate, restricted_mean_difference
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
 KM = pd.read_csv(FIXTURES / "km.csv")
@@ -82,8 +83,16 @@ def test_restricted_mean_and_its_difference(dataset: str) -> None:
         (first, first_se), (second, second_se) = ours
         np.testing.assert_allclose([first, second], row["rmst"], rtol=0, atol=1e-9)
         np.testing.assert_allclose([first_se, second_se], row["se"], rtol=0, atol=1e-9)
-        np.testing.assert_allclose(second - first, row["diff_2_minus_1"], rtol=0, atol=1e-9)
-        np.testing.assert_allclose(np.hypot(first_se, second_se), row["diff_se"], rtol=0, atol=1e-9)
+        apart = restricted_mean_difference(
+            curve(dataset, row["group"][0]), curve(dataset, row["group"][1]), row["tau"]
+        )
+        found = [apart.estimate, apart.se, apart.z, apart.p_value]
+        names = ("diff_2_minus_1", "diff_se", "diff_z", "diff_p")
+        np.testing.assert_allclose(found, [row[name] for name in names], rtol=0, atol=1e-9)
+        half = 1.959963984540054 * row["diff_se"]  # the normal 97.5 % point
+        np.testing.assert_allclose(
+            [apart.lower, apart.upper], row["diff_2_minus_1"] + np.array([-half, half]), rtol=0, atol=1e-8
+        )
 
 
 @pytest.mark.parametrize("dataset", LEFT_TRUNCATED["dataset"].unique())
@@ -100,6 +109,94 @@ def test_left_truncation(dataset: str) -> None:
     lower, upper = survival.confidence_interval(ours)
     np.testing.assert_allclose(lower, theirs["lower"], rtol=0, atol=1e-10)
     np.testing.assert_allclose(upper, theirs["upper"], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("dataset", "group"), [key for key in CURVES if key[0] in ("aml", "gehan", "ovarian")]
+)
+def test_landmark_survival(dataset: str, group: str, kind: str) -> None:
+    theirs = expected(dataset, group, kind)
+    # Just before each time the curve still has its value after the time before.
+    for shift, rows in ((0.0, theirs), (0.5, theirs)):
+        days = rows["time"].to_numpy() + shift
+        days = days[days <= theirs["time"].max()]
+        ours = landmark_survival(curve(dataset, group), days, kind=kind)
+        place = np.searchsorted(theirs["time"], days, side="right") - 1
+        for name, column in (("survival", "surv"), ("std_error", "greenwood_se"), ("lower", "lower")):
+            np.testing.assert_allclose(
+                getattr(ours, name), theirs[column].to_numpy()[place], rtol=0, atol=1e-10
+            )
+        np.testing.assert_allclose(ours.upper, theirs["upper"].to_numpy()[place], rtol=0, atol=1e-10)
+
+
+def test_landmark_survival_says_what_is_not_known() -> None:
+    time = np.array([[1.0, 2, 3], [5, 6, 8], [np.nan, np.nan, np.nan]])
+    km = survival.kaplan_meier(time, [[1, 1, 1], [1, 0, 0], [0, 0, 0]])
+    ours = landmark_survival(km, [0.5, 4.0, 9.0])
+    assert ours.why_undefined.tolist() == [
+        ["no interval: the curve is 1", "no interval: the curve is 0", "no interval: the curve is 0"],
+        ["no interval: the curve is 1", "no interval: the curve is 1", "after the last observation"],
+        ["no subject", "no subject", "no subject"],
+    ]
+    np.testing.assert_array_equal(ours.survival[:2], [[1, 0, 0], [1, 1, np.nan]])
+    assert np.isnan(ours.survival[2]).all()
+    plain = landmark_survival(km, [0.5], kind="plain")
+    np.testing.assert_array_equal([plain.lower[1], plain.upper[1], plain.std_error[1]], [[1], [1], [0]])
+    with pytest.raises(ValueError, match="days are finite"):
+        landmark_survival(km, [np.nan])
+
+
+def test_restricted_mean_difference_says_what_is_not_known() -> None:
+    first = survival.kaplan_meier(np.array([[1.0, 2], [5, 6], [np.nan, np.nan]]), [[1, 1], [0, 0], [0, 0]])
+    second = survival.kaplan_meier(np.array([[3.0, 4], [5, 6], [1, 2]]), [[1, 1], [0, 0], [1, 1]])
+    ours = restricted_mean_difference(first, second, 5.5)
+    np.testing.assert_allclose(ours.estimate, [2.0, 0.0, np.nan])
+    assert ours.why_undefined.tolist() == ["", "no test: no event before tau", "an arm without a subject"]
+    assert ours.carried_on.tolist()[:2] == [False, False]
+    assert restricted_mean_difference(first, second, 7.0).carried_on.tolist()[:2] == [False, True]
+
+
+def test_response_rate_counts_who_is_not_evaluable() -> None:
+    category = np.array([["CR", "PD", "", "SD", "PR"], ["", "", "", "", ""]])
+    ours = response_rate(category, "DCR", method="clopper-pearson")
+    np.testing.assert_array_equal([ours.n_responders, ours.n_evaluable], [[3, 0], [4, 0]])
+    np.testing.assert_array_equal(ours.n_not_evaluable, [1, 5])
+    np.testing.assert_array_equal(ours.estimate, [0.75, np.nan])
+    # Clopper-Pearson of 3 of 4: upper limit 0.975 ** (1 / 4).
+    np.testing.assert_allclose(ours.upper, [0.975**0.25, np.nan])
+    assert response_rate(category, ["PD"]).n_responders.tolist() == [1, 0]
+    with pytest.raises(ValueError, match="unknown rate 'RR': expected one of ORR"):
+        response_rate(category, "RR")
+
+
+def test_entries_and_events_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="needs an entry: received NaN"):
+        survival.kaplan_meier([1.0, 2.0], [1, 1], entry=[np.nan, 0.0])
+    with pytest.raises(ValueError, match="time after its entry"):
+        survival.kaplan_meier([1.0, 2.0], [1, 1], entry=[0.0, 2.0])
+    with pytest.raises(ValueError, match="neither 0 nor 1"):
+        survival.kaplan_meier([1.0, 2.0], [1, 2])
+    with pytest.raises(ValueError, match="does not broadcast"):
+        survival.kaplan_meier([1.0, 2.0], [1, 0, 1])
+    with pytest.raises(ValueError, match="received a single number"):
+        survival.kaplan_meier(1.0, 1)
+    # Entries long before day 0, and none at all, change nothing.
+    km = survival.kaplan_meier([1.0, 2.0, 3.0], [1, 0, 1], entry=[-np.inf, -5.0, -1.0])
+    np.testing.assert_array_equal(km.surv, survival.kaplan_meier([1.0, 2.0, 3.0], [1, 0, 1]).surv)
+    assert np.isnan(
+        survival.median(survival.kaplan_meier(np.empty((2, 0)), np.empty((2, 0)), entry=np.empty((2, 0))))
+    ).all()
+
+
+def test_near_ties_are_merged_beside_replicates_without_any() -> None:
+    time = np.array([[0.1 + 0.2, 0.3, 0.5], [1.0, 2.0, 3.0]])
+    km = survival.kaplan_meier(time, [1, 1, 1])
+    np.testing.assert_allclose(km.surv[0, :2], [1 / 3, 0.0])
+    np.testing.assert_allclose(km.surv[1], [2 / 3, 1 / 3, 0.0])
+    # Relative to their mean: ties among large times are wider apart.
+    large = survival.kaplan_meier([1e9, 1e9 + 1.0, 2e9], [1, 1, 1])
+    assert len(large.time) == 2
 
 
 def test_all_curves_at_once_are_the_curves_one_by_one() -> None:
