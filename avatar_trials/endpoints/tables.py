@@ -80,11 +80,12 @@ def trial_response(
 
 
 def _responses(day: Floats, volume: Floats, rule: str, doubling: str) -> dict[str, np.ndarray]:
-    kernels.check_rule(rule)
     kernels.check_doubling(doubling)
-    curves = kernels.relative_curves(day, volume)
-    best, day_best = kernels.best_response_of(curves, rule)
-    average, day_average = kernels.best_average_response_of(curves, rule)
+    called = kernels.curves_under(rule, day, volume)
+    best, day_best = kernels.best_response_of(called, rule)
+    average, day_average = kernels.best_average_response_of(called, rule)
+    # Depth and doubling never take the 1 mm3 that rule xeva adds to a curve from 0.
+    curves = kernels.relative_curves(day, volume) if rule == "xeva" else called
     time, doubled = kernels.time_to_doubling_of(curves, doubling)
     visited = np.isfinite(volume)
     return {

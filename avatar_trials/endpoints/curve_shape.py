@@ -1,0 +1,151 @@
+"""Area, slope and angle of growth curves, alone and against a control cut at their common end.
+
+`Curves` come from `response.relative_curves`; arrays broadcast, so that many mice may share one control.
+Formulae are those of the R package Xeva (bhklab/Xeva: AUC, slope, angle, ABC). A slope has a unit, so its
+angle changes with the unit of volume: angles compare only within one unit, here mm3 and days.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from avatar_trials.endpoints.regrowth import NO_BASELINE, NO_LATER_VISIT, Texts, reasons
+from avatar_trials.endpoints.response import Curves, Floats, at_visit, relative_curves
+
+END_VARIANTS = ("interpolated", "visits")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Shape of one curve from its baseline to its last visit; arrays (...), NaN where `why` is not ""."""
+
+    auc_mm3_day: Floats
+    mean_volume_mm3: Floats
+    slope_mm3_per_day: Floats
+    angle_deg: Floats
+    why: Texts
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A treated curve against a control, both to `end_day`; arrays (...), NaN where `why` is not "".
+
+    Positive numbers: the treated tumour grew less. `area_between_mm3_day`: area under the control less that
+    under the treated curve. `mean_difference_mm3`: the same over the days of each, Xeva's ABC.
+    """
+
+    end_day: Floats
+    angle_between_deg: Floats
+    area_between_mm3_day: Floats
+    mean_difference_mm3: Floats
+    why: Texts
+    end: str
+
+
+def check_end(end: str) -> None:
+    """Raise ValueError, naming the known variants, unless `end` is one of END_VARIANTS."""
+    if end not in END_VARIANTS:
+        raise ValueError(f"unknown variant of the common end {end!r}: expected one of {', '.join(END_VARIANTS)}")
+
+
+def curve_shape(day: ArrayLike, volume_mm3: ArrayLike) -> Shape:
+    """Area under the curve, mean volume, slope and angle of curves (..., visit).
+
+    Area by the trapezoidal rule, mm3 day; mean volume is the area over the last day (Xeva's normalised
+    AUC). Slope in mm3 a day of the least-squares line through the baseline, sum t (V - V0) / sum t^2, and
+    the angle atan(slope) in degrees.
+    """
+    return curve_shape_of(relative_curves(day, volume_mm3))
+
+
+def curve_shape_of(curves: Curves) -> Shape:
+    """`curve_shape` of curves already relative to baseline."""
+    seen = curves.seen
+    day, volume = np.where(seen, curves.day, 0.0), np.where(seen, curves.volume_mm3, 0.0)
+    panels = (day[..., 1:] - day[..., :-1]) * (volume[..., 1:] + volume[..., :-1])
+    area = 0.5 * np.where(seen[..., 1:], panels, 0.0).sum(axis=-1)
+    length = at_visit(day, curves.last)
+    risen = np.where(seen, volume - volume[..., :1], 0.0)
+    squares = (day * day).sum(axis=-1)
+    slope = (day * risen).sum(axis=-1) / np.where(squares > 0.0, squares, 1.0)
+    why = reasons((~seen[..., 0], NO_BASELINE), (curves.last == 0, NO_LATER_VISIT))
+    told = why == ""
+    mean = area / np.where(length > 0.0, length, 1.0)
+    return Shape(*(np.where(told, x, np.nan) for x in (area, mean, slope, np.degrees(np.arctan(slope)))), why)
+
+
+def last_day_of(curves: Curves) -> Floats:
+    """Last day of each curve, (...); NaN without a baseline."""
+    return np.where(curves.seen[..., 0], at_visit(curves.day, curves.last), np.nan)
+
+
+def cut_at(curves: Curves, end_day: ArrayLike, end: str) -> Curves:
+    """Curves to `end_day` (...).
+
+    `visits`: visits after it are dropped. `interpolated`: the first of them is moved to that day, its volume
+    interpolated linearly, so that two curves cut at one day end there both.
+    """
+    check_end(end)
+    days = np.asarray(end_day, dtype=float)[..., None]
+    with np.errstate(invalid="ignore"):
+        kept = curves.seen & (curves.day <= days)
+    if end == "visits":
+        return _of_visits(curves.day, curves.volume_mm3, curves.change_pct, kept)
+    position = np.arange(curves.seen.shape[-1])
+    n_kept = kept.sum(axis=-1, keepdims=True)
+    crossing = curves.seen & (position == n_kept) & (n_kept > 0)
+    crossing &= np.take_along_axis(curves.day, np.maximum(n_kept - 1, 0), axis=-1) < days
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (days[..., :] - curves.day[..., :-1]) / (curves.day[..., 1:] - curves.day[..., :-1])
+
+        def moved(values: Floats) -> Floats:
+            between = values[..., :-1] + share * (values[..., 1:] - values[..., :-1])
+            return np.where(crossing, np.concatenate([values[..., :1], between], axis=-1), values)
+
+        volume, change = moved(curves.volume_mm3), moved(curves.change_pct)
+    return _of_visits(np.where(crossing, days, curves.day), volume, change, kept | crossing)
+
+
+def common_end(treated: Curves, control: Curves) -> Floats:
+    """Last day that both curves reach, (...); NaN where either has no baseline."""
+    return np.minimum(last_day_of(treated), last_day_of(control))
+
+
+def contrast(treated: Curves, control: Curves, end: str = "interpolated") -> Contrast:
+    """Angle and area between a treated and a control curve, cut at their common end in the way `end` names."""
+    check_end(end)
+    day = common_end(treated, control)
+    ours, theirs = (curve_shape_of(cut_at(curves, day, end)) for curves in (treated, control))
+    why = pair_reasons(treated, control)
+    told = (why == "") & (ours.why == "") & (theirs.why == "")
+    why = np.where((why == "") & ~told, "no visit of both after the baseline and before their common end", why)
+    values = (
+        day,
+        theirs.angle_deg - ours.angle_deg,
+        theirs.auc_mm3_day - ours.auc_mm3_day,
+        theirs.mean_volume_mm3 - ours.mean_volume_mm3,
+    )
+    return Contrast(*(np.where(told, value, np.nan) for value in values), why, end)
+
+
+def pair_reasons(treated: Curves, control: Curves) -> Texts:
+    """Why a pair cannot be compared, (...), "" where it can."""
+    based, control_based, last, control_last = np.broadcast_arrays(
+        treated.seen[..., 0], control.seen[..., 0], treated.last, control.last
+    )
+    return reasons(
+        (~based, NO_BASELINE),
+        (~control_based, "control: " + NO_BASELINE),
+        (last == 0, NO_LATER_VISIT),
+        (control_last == 0, "control: " + NO_LATER_VISIT),
+    )
+
+
+def _of_visits(day: Floats, volume: Floats, change: Floats, seen: np.ndarray) -> Curves:
+    last = np.maximum(seen.sum(axis=-1) - 1, 0)
+    return Curves(
+        np.broadcast_to(day, seen.shape), np.where(seen, change, np.nan), seen, last, np.where(seen, volume, np.nan)
+    )

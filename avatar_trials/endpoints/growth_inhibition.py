@@ -1,0 +1,87 @@
+"""Tumour growth inhibition of a treated mouse against a control, in named variants that say when undefined.
+
+Both curves are cut at the last day they both reach. T and C are volumes there, T0 and C0 baselines, RTV the
+volume relative to its own baseline. The literature calls all of these TGI; they differ, and only `xeva` is a
+bare ratio.
+
+| variant | is | unit | undefined where |
+|---|---|---|---|
+| delta_volume | 100 (1 - (T - T0) / (C - C0)) | % | the control has not grown |
+| rtv | 100 (1 - (T / T0) / (C / C0)) | % | the control has vanished |
+| auc_rtv | 100 (1 - area under RTV of T / that of C) | % | the control's area is 0 |
+| xeva | (C - T) / (C0 - T0) | ratio | both start at one volume |
+
+delta_volume is above 100 where the treated tumour shrank. `xeva` is what function TGI of the R package Xeva
+computes (bhklab/Xeva); its divisor is the chance difference of two baselines, so it is given for comparison
+only. T/C by relative volume in percent is 100 less `rtv`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from avatar_trials.endpoints.curve_shape import common_end, curve_shape_of, cut_at, pair_reasons
+from avatar_trials.endpoints.regrowth import Texts, reasons
+from avatar_trials.endpoints.response import Curves, Floats, at_visit, relative_curves
+
+TGI_VARIANTS = ("delta_volume", "rtv", "auc_rtv", "xeva")
+
+
+def check_tgi(variant: str) -> None:
+    """Raise ValueError, naming the known variants, unless `variant` is one of TGI_VARIANTS."""
+    if variant not in TGI_VARIANTS:
+        raise ValueError(f"unknown variant of TGI {variant!r}: expected one of {', '.join(TGI_VARIANTS)}")
+
+
+def growth_inhibition(
+    day: ArrayLike,
+    volume_mm3: ArrayLike,
+    control_day: ArrayLike,
+    control_volume_mm3: ArrayLike,
+    variant: str,
+    *,
+    end: str = "interpolated",
+) -> tuple[Floats, Texts]:
+    """Growth inhibition, (...), and why it is not defined ("" where it is).
+
+    Curves have shape (..., visit); leading dimensions of treated and control broadcast. `end` says how the
+    longer curve is cut (`curve_shape.cut_at`). ValueError for an unknown variant or end.
+    """
+    curves = relative_curves(day, volume_mm3), relative_curves(control_day, control_volume_mm3)
+    return growth_inhibition_of(*curves, variant, end=end)
+
+
+def growth_inhibition_of(
+    treated: Curves, control: Curves, variant: str, *, end: str = "interpolated"
+) -> tuple[Floats, Texts]:
+    """`growth_inhibition` of curves already relative to baseline."""
+    check_tgi(variant)
+    day = common_end(treated, control)
+    value, why = inhibition_of_cut(cut_at(treated, day, end), cut_at(control, day, end), variant)
+    return value, np.where(pair_reasons(treated, control) == "", why, pair_reasons(treated, control))
+
+
+def inhibition_of_cut(treated: Curves, control: Curves, variant: str) -> tuple[Floats, Texts]:
+    """`growth_inhibition_of` of curves that are cut already."""
+    start, start_control = treated.volume_mm3[..., 0], control.volume_mm3[..., 0]
+    last, last_control = (at_visit(x.volume_mm3, x.last) for x in (treated, control))
+    if variant == "delta_volume":
+        top, bottom = last - start, last_control - start_control
+        undefined, why = bottom <= 0.0, "the control has not grown"
+    elif variant == "rtv":
+        top, bottom = last / start, last_control / start_control
+        undefined, why = bottom <= 0.0, "the control has vanished"
+    elif variant == "auc_rtv":
+        top, bottom = (curve_shape_of(x).auc_mm3_day / x.volume_mm3[..., 0] for x in (treated, control))
+        undefined, why = bottom <= 0.0, "the area under the control is 0"
+    else:
+        top, bottom = last_control - last, start_control - start
+        undefined, why = bottom == 0.0, "both start at one volume"
+    too_short, undefined = np.broadcast_arrays((treated.last == 0) | (control.last == 0), undefined)
+    reason = reasons(
+        (too_short, "no visit of both after the baseline and before their common end"), (undefined, why)
+    )
+    told = (reason == "") & np.isfinite(bottom)
+    quotient = top / np.where(told, bottom, 1.0)
+    return np.where(told, quotient if variant == "xeva" else 100.0 * (1.0 - quotient), np.nan), reason
