@@ -45,6 +45,17 @@ class Contrast:
     end: str
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A treated and a control curve cut at their common `end_day`; `why` tells why they cannot be compared."""
+
+    treated: Curves
+    control: Curves
+    end_day: Floats
+    why: Texts
+    end: str
+
+
 def check_end(end: str) -> None:
     """Raise ValueError, naming the known variants, unless `end` is one of END_VARIANTS."""
     if end not in END_VARIANTS:
@@ -109,39 +120,39 @@ def cut_at(curves: Curves, end_day: ArrayLike, end: str) -> Curves:
     return _of_visits(np.where(crossing, days, curves.day), volume, change, kept | crossing)
 
 
-def common_end(treated: Curves, control: Curves) -> Floats:
-    """Last day that both curves reach, (...); NaN where either has no baseline."""
-    return np.minimum(last_day_of(treated), last_day_of(control))
-
-
-def contrast(treated: Curves, control: Curves, end: str = "interpolated") -> Contrast:
-    """Angle and area between a treated and a control curve, cut at their common end in the way `end` names."""
+def pair(treated: Curves, control: Curves, end: str = "interpolated") -> Pair:
+    """A treated and a control curve, both cut at the last day that both reach, in the way `end` names."""
     check_end(end)
-    day = common_end(treated, control)
-    ours, theirs = (curve_shape_of(cut_at(curves, day, end)) for curves in (treated, control))
-    why = pair_reasons(treated, control)
-    told = (why == "") & (ours.why == "") & (theirs.why == "")
-    why = np.where((why == "") & ~told, "no visit of both after the baseline and before their common end", why)
-    values = (
-        day,
-        theirs.angle_deg - ours.angle_deg,
-        theirs.auc_mm3_day - ours.auc_mm3_day,
-        theirs.mean_volume_mm3 - ours.mean_volume_mm3,
+    day = np.minimum(last_day_of(treated), last_day_of(control))
+    ours, theirs = cut_at(treated, day, end), cut_at(control, day, end)
+    based, control_based, last, control_last, cut_short = np.broadcast_arrays(
+        treated.seen[..., 0], control.seen[..., 0], treated.last, control.last, (ours.last == 0) | (theirs.last == 0)
     )
-    return Contrast(*(np.where(told, value, np.nan) for value in values), why, end)
-
-
-def pair_reasons(treated: Curves, control: Curves) -> Texts:
-    """Why a pair cannot be compared, (...), "" where it can."""
-    based, control_based, last, control_last = np.broadcast_arrays(
-        treated.seen[..., 0], control.seen[..., 0], treated.last, control.last
-    )
-    return reasons(
+    why = reasons(
         (~based, NO_BASELINE),
         (~control_based, "control: " + NO_BASELINE),
         (last == 0, NO_LATER_VISIT),
         (control_last == 0, "control: " + NO_LATER_VISIT),
+        (cut_short, "no visit after the baseline before the common end"),
     )
+    return Pair(ours, theirs, np.where(why == "", day, np.nan), why, end)
+
+
+def contrast(treated: Curves, control: Curves, end: str = "interpolated") -> Contrast:
+    """Angle and area between a treated and a control curve, cut at their common end in the way `end` names."""
+    return contrast_of(pair(treated, control, end))
+
+
+def contrast_of(both: Pair) -> Contrast:
+    """`contrast` of curves that are cut already."""
+    ours, theirs = curve_shape_of(both.treated), curve_shape_of(both.control)
+    values = (
+        theirs.angle_deg - ours.angle_deg,
+        theirs.auc_mm3_day - ours.auc_mm3_day,
+        theirs.mean_volume_mm3 - ours.mean_volume_mm3,
+    )
+    told = both.why == ""
+    return Contrast(both.end_day, *(np.where(told, value, np.nan) for value in values), both.why, both.end)
 
 
 def _of_visits(day: Floats, volume: Floats, change: Floats, seen: np.ndarray) -> Curves:

@@ -21,9 +21,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from avatar_trials.endpoints.curve_shape import common_end, curve_shape_of, cut_at, pair_reasons
-from avatar_trials.endpoints.regrowth import Texts, reasons
-from avatar_trials.endpoints.response import Curves, Floats, at_visit, relative_curves
+from avatar_trials.endpoints.curve_shape import Pair, curve_shape_of, pair
+from avatar_trials.endpoints.regrowth import Texts
+from avatar_trials.endpoints.response import Floats, at_visit, relative_curves
 
 TGI_VARIANTS = ("delta_volume", "rtv", "auc_rtv", "xeva")
 
@@ -49,39 +49,29 @@ def growth_inhibition(
     longer curve is cut (`curve_shape.cut_at`). ValueError for an unknown variant or end.
     """
     curves = relative_curves(day, volume_mm3), relative_curves(control_day, control_volume_mm3)
-    return growth_inhibition_of(*curves, variant, end=end)
+    return growth_inhibition_of(pair(*curves, end), variant)
 
 
-def growth_inhibition_of(
-    treated: Curves, control: Curves, variant: str, *, end: str = "interpolated"
-) -> tuple[Floats, Texts]:
-    """`growth_inhibition` of curves already relative to baseline."""
+def growth_inhibition_of(both: Pair, variant: str) -> tuple[Floats, Texts]:
+    """`growth_inhibition` of curves that are cut at their common end already."""
     check_tgi(variant)
-    day = common_end(treated, control)
-    value, why = inhibition_of_cut(cut_at(treated, day, end), cut_at(control, day, end), variant)
-    return value, np.where(pair_reasons(treated, control) == "", why, pair_reasons(treated, control))
-
-
-def inhibition_of_cut(treated: Curves, control: Curves, variant: str) -> tuple[Floats, Texts]:
-    """`growth_inhibition_of` of curves that are cut already."""
+    treated, control = both.treated, both.control
     start, start_control = treated.volume_mm3[..., 0], control.volume_mm3[..., 0]
     last, last_control = (at_visit(x.volume_mm3, x.last) for x in (treated, control))
-    if variant == "delta_volume":
-        top, bottom = last - start, last_control - start_control
-        undefined, why = bottom <= 0.0, "the control has not grown"
-    elif variant == "rtv":
-        top, bottom = last / start, last_control / start_control
-        undefined, why = bottom <= 0.0, "the control has vanished"
-    elif variant == "auc_rtv":
-        top, bottom = (curve_shape_of(x).auc_mm3_day / x.volume_mm3[..., 0] for x in (treated, control))
-        undefined, why = bottom <= 0.0, "the area under the control is 0"
-    else:
-        top, bottom = last_control - last, start_control - start
-        undefined, why = bottom == 0.0, "both start at one volume"
-    too_short, undefined = np.broadcast_arrays((treated.last == 0) | (control.last == 0), undefined)
-    reason = reasons(
-        (too_short, "no visit of both after the baseline and before their common end"), (undefined, why)
-    )
-    told = (reason == "") & np.isfinite(bottom)
+    with np.errstate(invalid="ignore"):
+        if variant == "delta_volume":
+            top, bottom = last - start, last_control - start_control
+            undefined, why = bottom <= 0.0, "the control has not grown"
+        elif variant == "rtv":
+            top, bottom = last / start, last_control / start_control
+            undefined, why = bottom <= 0.0, "the control has vanished"
+        elif variant == "auc_rtv":
+            top, bottom = (curve_shape_of(x).auc_mm3_day / x.volume_mm3[..., 0] for x in (treated, control))
+            undefined, why = bottom <= 0.0, "the area under the control is 0"
+        else:
+            top, bottom = last_control - last, start_control - start
+            undefined, why = bottom == 0.0, "both start at one volume"
+    reason = np.where((both.why == "") & undefined, why, both.why)
+    told = reason == ""
     quotient = top / np.where(told, bottom, 1.0)
     return np.where(told, quotient if variant == "xeva" else 100.0 * (1.0 - quotient), np.nan), reason

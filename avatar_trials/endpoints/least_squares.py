@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Curve = Callable[[Floats, Floats], tuple[Floats, Floats]]
+Curve = Callable[[Floats, Floats], tuple[Floats, Callable[[], list[Floats]]]]
 
 MAX_STEPS = 80
 # Steps below this change no printed digit of a parameter.
@@ -61,8 +61,8 @@ class Points:
 def fit(points: Points, curve: Curve, starts: list[Floats], bounds: Floats) -> tuple[Floats, Floats]:
     """Parameters (curve, k) within `bounds` (k, 2), and sums of squares (curve,).
 
-    `curve` gives relative volume and its slopes in the parameters from parameters (point, k) and day
-    (point,). Of `starts`, each (curve, k), every curve takes the one that fits it best.
+    `curve` gives, from parameters (curve, k) repeated for each point and day (point,), relative volume and a
+    call for its slopes, one (point,) a parameter. Of `starts`, each (curve, k), every curve takes the one that fits it best.
     """
     theta = np.clip(starts[0], bounds[:, 0], bounds[:, 1])
     if not len(points.counts):
@@ -87,8 +87,11 @@ def _descend(points: Points, curve: Curve, theta: Floats, rss: Floats, bounds: F
     for _ in range(MAX_STEPS):
         at, now = theta[active], rss[active]
         residual, slopes = _residuals(here, curve, at)
-        normal = here.sums(slopes[:, :, None] * slopes[:, None, :])
-        pull = here.sums(slopes * residual[:, None])
+        columns = slopes()
+        normal = np.empty((len(at), k, k))
+        for i, j in zip(*np.tril_indices(k), strict=True):
+            normal[:, i, j] = normal[:, j, i] = here.sums(columns[i] * columns[j])
+        pull = np.stack([here.sums(column * residual) for column in columns], axis=-1)
         # A parameter held by its bound, and pushed against it, takes no part in the step.
         pinned = ((at <= bounds[:, 0]) & (pull < 0.0)) | ((at >= bounds[:, 1]) & (pull > 0.0))
         pull[pinned] = 0.0
@@ -111,14 +114,17 @@ def _descend(points: Points, curve: Curve, theta: Floats, rss: Floats, bounds: F
             active, here = active[~idle], here.of(~idle)
 
 
-def _residuals(points: Points, curve: Curve, theta: Floats) -> tuple[Floats, Floats]:
+def _residuals(points: Points, curve: Curve, theta: Floats) -> tuple[Floats, Callable[[], list[Floats]]]:
     relative, slopes = curve(np.repeat(theta, points.counts, axis=0), points.day)
     if not points.log:
         return points.observed - relative, slopes
-    positive = np.maximum(relative, np.finfo(float).tiny)
-    level = np.log(positive)
-    above = level > points.floor
-    return points.observed - np.maximum(level, points.floor), np.where(above[:, None], slopes / positive[:, None], 0.0)
+    level = np.maximum(np.log(np.maximum(relative, np.finfo(float).tiny)), points.floor)
+
+    def log_slopes() -> list[Floats]:
+        weight = np.where(level > points.floor, 1.0 / np.maximum(relative, np.finfo(float).tiny), 0.0)
+        return [slope * weight for slope in slopes()]
+
+    return points.observed - level, log_slopes
 
 
 def _squares(points: Points, curve: Curve, theta: Floats) -> Floats:

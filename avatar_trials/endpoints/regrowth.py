@@ -42,7 +42,7 @@ ARROW_FROM_DAY = 10.0
 ARROW_RISE_PCT = 35.0
 ARROW_LATE_AFTER_DAY = 66.0
 
-NO_BASELINE = "no baseline volume at day 0"
+NO_BASELINE = "no positive baseline volume at day 0"
 NO_LATER_VISIT = "no visit after the baseline"
 
 

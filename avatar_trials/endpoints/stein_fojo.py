@@ -13,6 +13,7 @@ Curves pass through their baseline; the visits after it are fitted by least squa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,7 +163,7 @@ def _fit_model(name: str, points: Points) -> tuple[Floats, Floats, Texts]:
     candidates = [
         np.stack([_transform(p, guess[p] * factor) for p, factor in zip(names, row, strict=True)], -1) for row in grid
     ]
-    theta, rss = fit(points, lambda values, day: _curve(name, values, day), candidates, bounds)
+    theta, rss = fit(points, lambda values, day: _relative_volume(name, values, day), candidates, bounds)
     natural = np.full((len(theta), 3), np.nan)
     bound = np.full(len(theta), "", dtype="<U60")
     for i, parameter in enumerate(names):
@@ -182,26 +183,24 @@ def _transformed_bounds(parameter: str) -> Floats:
     return _transform(parameter, np.array(SHARE_BOUNDS if parameter == "share" else RATE_BOUNDS_PER_DAY))
 
 
-def _curve(name: str, theta: Floats, day: Floats) -> tuple[Floats, Floats]:
-    """Relative volume at `day` and its slopes in the transformed parameters (point,), (point, k)."""
-    # Past the largest exponent a curve is wrong by any measure; clipped, it is finite and wrong.
-    up = down = np.zeros_like(day)
-    slopes = []
+def _relative_volume(name: str, theta: Floats, day: Floats) -> tuple[Floats, Callable[[], list[Floats]]]:
+    """Relative volume (point,) at `day`, and a call for its slopes in the transformed parameters (k of (point,))."""
+    # Past this exponent a curve is wrong by any measure; held there, it stays finite.
+    up = down = rise = fall = np.zeros(0)
     if name != "d":
-        growth = np.exp(theta[:, 0])
-        exponent = np.minimum(growth * day, 50.0)
-        up = np.exp(exponent)
-        slopes.append(up * exponent)
+        rise = np.minimum(np.exp(theta[:, 0]) * day, 50.0)
+        up = np.exp(rise)
     if name != "g":
-        exponent = np.exp(theta[:, -1] if name == "d" else theta[:, 1]) * day
-        down = np.exp(-exponent)
-        slopes.append(-down * exponent)
+        fall = np.exp(theta[:, -1] if name == "d" else theta[:, 1]) * day
+        down = np.exp(-fall)
     if name == "g":
-        return up, np.stack(slopes, -1)
+        return up, lambda: [up * rise]
     if name == "d":
-        return down, np.stack(slopes, -1)
+        return down, lambda: [-down * fall]
     if name == "gd":
-        return up + down - 1.0, np.stack(slopes, -1)
+        return up + down - 1.0, lambda: [up * rise, -down * fall]
     share = 1.0 / (1.0 + np.exp(-theta[:, 2]))
-    slopes = [slopes[0] * (1.0 - share), slopes[1] * share, (down - up) * share * (1.0 - share)]
-    return up + share * (down - up), np.stack(slopes, -1)
+    apart = down - up
+    return up + share * apart, lambda: [
+        up * rise * (1.0 - share), -down * fall * share, apart * share * (1.0 - share)
+    ]  # fmt: skip

@@ -53,7 +53,7 @@ def response_table(table: GrowthTable, *, rule: str, doubling: str = "pct_sheet"
     or False. ValueError for an unknown `rule` or `doubling` variant.
     """
     mice, day, volume = mouse_curves(table)
-    result = mice.assign(**_responses(day, volume, rule, doubling))
+    result = mice.assign(**responses(day, volume, rule, doubling))
     return result[list(RESPONSE_COLUMNS)]
 
 
@@ -70,7 +70,7 @@ def trial_response(
     day = np.asarray(trial["day"].values, dtype=float)
     step = max(1, VOLUMES_AT_A_TIME // max(1, int(np.prod(source.shape[1:]))))
     blocks = [
-        _responses(day, source.isel(trial=slice(start, start + step)).values, rule, doubling)
+        responses(day, source.isel(trial=slice(start, start + step)).values, rule, doubling)
         for start in range(0, max(1, source.sizes["trial"]), step)
     ]
     dims = ("trial", "avatar", "arm")
@@ -79,7 +79,11 @@ def trial_response(
     return xr.Dataset(data, coords=coords, attrs={"rule": rule, "doubling": doubling, "volume": volume})
 
 
-def _responses(day: Floats, volume: Floats, rule: str, doubling: str) -> dict[str, np.ndarray]:
+def responses(day: Floats, volume: Floats, rule: str, doubling: str) -> dict[str, np.ndarray]:
+    """Columns of a response table under one rule and variant, arrays (...), of curves (..., visit).
+
+    ValueError for an unknown `rule` or `doubling` variant.
+    """
     kernels.check_doubling(doubling)
     called = kernels.curves_under(rule, day, volume)
     best, day_best = kernels.best_response_of(called, rule)
