@@ -51,6 +51,8 @@ class Pair:
 
     treated: Curves
     control: Curves
+    treated_shape: Shape
+    control_shape: Shape
     end_day: Floats
     why: Texts
     end: str
@@ -59,7 +61,9 @@ class Pair:
 def check_end(end: str) -> None:
     """Raise ValueError, naming the known variants, unless `end` is one of END_VARIANTS."""
     if end not in END_VARIANTS:
-        raise ValueError(f"unknown variant of the common end {end!r}: expected one of {', '.join(END_VARIANTS)}")
+        raise ValueError(
+            f"unknown variant of the common end {end!r}: expected one of {', '.join(END_VARIANTS)}"
+        )
 
 
 def curve_shape(day: ArrayLike, volume_mm3: ArrayLike) -> Shape:
@@ -84,8 +88,14 @@ def curve_shape_of(curves: Curves) -> Shape:
     slope = (day * risen).sum(axis=-1) / np.where(squares > 0.0, squares, 1.0)
     why = reasons((~seen[..., 0], NO_BASELINE), (curves.last == 0, NO_LATER_VISIT))
     told = why == ""
-    mean = area / np.where(length > 0.0, length, 1.0)
-    return Shape(*(np.where(told, x, np.nan) for x in (area, mean, slope, np.degrees(np.arctan(slope)))), why)
+    slope = np.where(told, slope, np.nan)
+    return Shape(
+        auc_mm3_day=np.where(told, area, np.nan),
+        mean_volume_mm3=np.where(told, area / np.where(length > 0.0, length, 1.0), np.nan),
+        slope_mm3_per_day=slope,
+        angle_deg=np.degrees(np.arctan(slope)),
+        why=why,
+    )
 
 
 def last_day_of(curves: Curves) -> Floats:
@@ -126,7 +136,11 @@ def pair(treated: Curves, control: Curves, end: str = "interpolated") -> Pair:
     day = np.minimum(last_day_of(treated), last_day_of(control))
     ours, theirs = cut_at(treated, day, end), cut_at(control, day, end)
     based, control_based, last, control_last, cut_short = np.broadcast_arrays(
-        treated.seen[..., 0], control.seen[..., 0], treated.last, control.last, (ours.last == 0) | (theirs.last == 0)
+        treated.seen[..., 0],
+        control.seen[..., 0],
+        treated.last,
+        control.last,
+        (ours.last == 0) | (theirs.last == 0),
     )
     why = reasons(
         (~based, NO_BASELINE),
@@ -135,7 +149,8 @@ def pair(treated: Curves, control: Curves, end: str = "interpolated") -> Pair:
         (control_last == 0, "control: " + NO_LATER_VISIT),
         (cut_short, "no visit after the baseline before the common end"),
     )
-    return Pair(ours, theirs, np.where(why == "", day, np.nan), why, end)
+    end_day = np.where(why == "", day, np.nan)
+    return Pair(ours, theirs, curve_shape_of(ours), curve_shape_of(theirs), end_day, why, end)
 
 
 def contrast(treated: Curves, control: Curves, end: str = "interpolated") -> Contrast:
@@ -145,18 +160,24 @@ def contrast(treated: Curves, control: Curves, end: str = "interpolated") -> Con
 
 def contrast_of(both: Pair) -> Contrast:
     """`contrast` of curves that are cut already."""
-    ours, theirs = curve_shape_of(both.treated), curve_shape_of(both.control)
-    values = (
-        theirs.angle_deg - ours.angle_deg,
-        theirs.auc_mm3_day - ours.auc_mm3_day,
-        theirs.mean_volume_mm3 - ours.mean_volume_mm3,
-    )
+    ours, theirs = both.treated_shape, both.control_shape
     told = both.why == ""
-    return Contrast(both.end_day, *(np.where(told, value, np.nan) for value in values), both.why, both.end)
+    return Contrast(
+        end_day=both.end_day,
+        angle_between_deg=np.where(told, theirs.angle_deg - ours.angle_deg, np.nan),
+        area_between_mm3_day=np.where(told, theirs.auc_mm3_day - ours.auc_mm3_day, np.nan),
+        mean_difference_mm3=np.where(told, theirs.mean_volume_mm3 - ours.mean_volume_mm3, np.nan),
+        why=both.why,
+        end=both.end,
+    )
 
 
 def _of_visits(day: Floats, volume: Floats, change: Floats, seen: np.ndarray) -> Curves:
     last = np.maximum(seen.sum(axis=-1) - 1, 0)
     return Curves(
-        np.broadcast_to(day, seen.shape), np.where(seen, change, np.nan), seen, last, np.where(seen, volume, np.nan)
+        np.broadcast_to(day, seen.shape),
+        np.where(seen, change, np.nan),
+        seen,
+        last,
+        np.where(seen, volume, np.nan),
     )

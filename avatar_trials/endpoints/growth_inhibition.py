@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from avatar_trials.endpoints.curve_shape import Pair, curve_shape_of, pair
+from avatar_trials.endpoints.curve_shape import Pair, pair
 from avatar_trials.endpoints.regrowth import Texts
 from avatar_trials.endpoints.response import Floats, at_visit, relative_curves
 
@@ -66,7 +66,8 @@ def growth_inhibition_of(both: Pair, variant: str) -> tuple[Floats, Texts]:
             top, bottom = last / start, last_control / start_control
             undefined, why = bottom <= 0.0, "the control has vanished"
         elif variant == "auc_rtv":
-            top, bottom = (curve_shape_of(x).auc_mm3_day / x.volume_mm3[..., 0] for x in (treated, control))
+            top = both.treated_shape.auc_mm3_day / start
+            bottom = both.control_shape.auc_mm3_day / start_control
             undefined, why = bottom <= 0.0, "the area under the control is 0"
         else:
             top, bottom = last_control - last, start_control - start

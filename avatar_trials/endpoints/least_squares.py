@@ -14,7 +14,13 @@ Curve = Callable[[Floats, Floats], tuple[Floats, Callable[[], list[Floats]]]]
 MAX_STEPS = 80
 # Steps below this change no printed digit of a parameter.
 STEP_TOLERANCE = 1e-7
-GAIN_TOLERANCE = 1e-9
+GAIN_TOLERANCE = 1e-8
+# A fit that leans on a bound is not estimable whatever its last digits.
+PINNED_GAIN_TOLERANCE = 1e-3
+# Steps before a fit is judged by its pace.
+FAIR_STEPS = 10
+LONGEST_STEP = 2.0
+LARGEST_DAMPING = 1e12
 
 
 @dataclass(frozen=True)
@@ -48,21 +54,25 @@ class Points:
         )
 
     def sums(self, values: Floats) -> Floats:
-        """Sum over the readings of each curve, first dimension."""
+        """Sum over the readings of each curve, (..., curve) of (..., point)."""
         if not len(self.counts):
-            return np.zeros((0, *values.shape[1:]))
-        return np.add.reduceat(values, self.first, axis=0)
+            return np.zeros((*values.shape[:-1], 0))
+        return np.add.reduceat(values, self.first, axis=-1)
 
     def extreme(self, ufunc: np.ufunc, values: Floats) -> Floats:
         """np.minimum or np.maximum over the readings of each curve."""
         return ufunc.reduceat(values, self.first) if len(self.counts) else np.zeros(0)
 
 
-def fit(points: Points, curve: Curve, starts: list[Floats], bounds: Floats) -> tuple[Floats, Floats]:
+def fit(
+    points: Points, curve: Curve, starts: list[Floats], bounds: Floats, target: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Parameters (curve, k) within `bounds` (k, 2), and sums of squares (curve,).
 
     `curve` gives, from parameters (curve, k) repeated for each point and day (point,), relative volume and a
-    call for its slopes, one (point,) a parameter. Of `starts`, each (curve, k), every curve takes the one that fits it best.
+    call for its slopes, one (point,) a parameter. Of `starts`, each (curve, k), every curve takes the one
+    that fits it best. With `target` (curve,), a curve whose sum of squares would not come down to it in the
+    steps left, at the pace of the present one, is left as it is.
     """
     theta = np.clip(starts[0], bounds[:, 0], bounds[:, 1])
     if not len(points.counts):
@@ -73,45 +83,61 @@ def fit(points: Points, curve: Curve, starts: list[Floats], bounds: Floats) -> t
         its = _squares(points, curve, other)
         better = its < rss
         theta, rss = np.where(better[:, None], other, theta), np.where(better, its, rss)
-    _descend(points, curve, theta, rss, bounds)
+    _descend(points, curve, theta, rss, bounds, np.full(len(rss), np.inf) if target is None else target)
     return theta, rss
 
 
-def _descend(points: Points, curve: Curve, theta: Floats, rss: Floats, bounds: Floats) -> None:
+def _descend(
+    points: Points, curve: Curve, theta: Floats, rss: Floats, bounds: Floats, target: Floats
+) -> None:
     """Marquardt's steps, each curve with its own damping, in place; a curve is left once its steps are idle."""
-    active = np.arange(len(theta))
+    active, here, at = np.arange(len(theta)), points, theta.copy()
     damping = np.full(len(theta), 1e-2)
-    here = points
-    k = theta.shape[1]
-    diagonal = np.arange(k)
-    for _ in range(MAX_STEPS):
-        at, now = theta[active], rss[active]
-        residual, slopes = _residuals(here, curve, at)
-        columns = slopes()
-        normal = np.empty((len(at), k, k))
-        for i, j in zip(*np.tril_indices(k), strict=True):
-            normal[:, i, j] = normal[:, j, i] = here.sums(columns[i] * columns[j])
-        pull = np.stack([here.sums(column * residual) for column in columns], axis=-1)
+    now, normal, pull = _normal_equations(here, curve, at)
+    diagonal = np.arange(theta.shape[1])
+    for count in range(MAX_STEPS):
         # A parameter held by its bound, and pushed against it, takes no part in the step.
         pinned = ((at <= bounds[:, 0]) & (pull < 0.0)) | ((at >= bounds[:, 1]) & (pull > 0.0))
-        pull[pinned] = 0.0
-        normal[pinned[:, :, None] | pinned[:, None, :]] = 0.0
-        normal[:, diagonal, diagonal] = (
-            np.where(pinned, 1.0, normal[:, diagonal, diagonal] * (1.0 + damping[active, None])) + 1e-14
-        )
-        step = np.linalg.solve(normal, pull[:, :, None])[:, :, 0]
-        trial = np.clip(at + np.clip(step, -2.0, 2.0), bounds[:, 0], bounds[:, 1])
-        its = _squares(here, curve, trial)
+        damped = np.where(pinned[:, :, None] | pinned[:, None, :], 0.0, normal)
+        damped[:, diagonal, diagonal] *= 1.0 + damping[:, None]
+        damped[:, diagonal, diagonal] += np.where(pinned, 1.0, 1e-14)
+        step = np.linalg.solve(damped, np.where(pinned, 0.0, pull)[:, :, None])[:, :, 0]
+        trial = np.clip(at + np.clip(step, -LONGEST_STEP, LONGEST_STEP), bounds[:, 0], bounds[:, 1])
+        its, its_normal, its_pull = _normal_equations(here, curve, trial)
         better = its <= now
-        moved = np.abs(trial - at).max(axis=1)
-        theta[active] = np.where(better[:, None], trial, at)
-        rss[active] = np.where(better, its, now)
-        damping[active] *= np.where(better, 0.2, 6.0)
-        idle = (moved < STEP_TOLERANCE) | (better & (now - its <= GAIN_TOLERANCE * now)) | (damping[active] > 1e12)
-        if idle.all():
-            return
+        idle = np.abs(trial - at).max(axis=1) < STEP_TOLERANCE
+        tolerance = np.where(pinned.any(axis=1), PINNED_GAIN_TOLERANCE, GAIN_TOLERANCE)
+        idle |= (better & (now - its <= tolerance * now)) | (damping > LARGEST_DAMPING)
+        if count >= FAIR_STEPS:
+            idle |= better & (its - (MAX_STEPS - count) * (now - its) > target)
+        at, now = np.where(better[:, None], trial, at), np.where(better, its, now)
+        pull = np.where(better[:, None], its_pull, pull)
+        normal = np.where(better[:, None, None], its_normal, normal)
+        damping = damping * np.where(better, 0.2, 6.0)
         if idle.any():
-            active, here = active[~idle], here.of(~idle)
+            theta[active], rss[active] = at, now
+            going = ~idle
+            if not going.any():
+                return
+            active, here = active[going], here.of(going)
+            at, now, normal, pull, damping, target = (
+                x[going] for x in (at, now, normal, pull, damping, target)
+            )
+    theta[active], rss[active] = at, now
+
+
+def _normal_equations(points: Points, curve: Curve, theta: Floats) -> tuple[Floats, Floats, Floats]:
+    """Sum of squares (curve,), J'J (curve, k, k) and J'r (curve, k)."""
+    residual, slopes = _residuals(points, curve, theta)
+    columns = slopes()
+    k = len(columns)
+    pairs = list(zip(*np.tril_indices(k), strict=True))
+    products = [columns[i] * columns[j] for i, j in pairs]
+    sums = points.sums(np.stack([*products, *(column * residual for column in columns), residual * residual]))
+    normal = np.empty((len(theta), k, k))
+    for (i, j), total in zip(pairs, sums, strict=False):
+        normal[:, i, j] = normal[:, j, i] = total
+    return sums[-1], normal, sums[len(pairs) : -1].T
 
 
 def _residuals(points: Points, curve: Curve, theta: Floats) -> tuple[Floats, Callable[[], list[Floats]]]:

@@ -121,7 +121,9 @@ def curve_metrics(
     columns = {
         **{name: mice[name].to_numpy() for name in ("avatar", "arm", "mouse")},
         **called,
-        "why_no_category": _why_no_category(response.curves_under(rule, day, volume), called["category"], rule),
+        "why_no_category": _why_no_category(
+            response.curves_under(rule, day, volume), called["category"], rule
+        ),
         **_depth(curves, detection_limit_mm3),
         **_course(curves, duration, detection_limit_mm3),
         **_rates(curves, detection_limit_mm3),

@@ -114,8 +114,13 @@ def nadir(day: ArrayLike, volume_mm3: ArrayLike) -> Nadir:
 def nadir_of(curves: Curves) -> Nadir:
     """`nadir` of curves already relative to baseline."""
     first, last = _lowest(curves)
-    return Nadir(*(at_visit(x, first) for x in (curves.volume_mm3, curves.change_pct, _days(curves))),
-                 at_visit(_days(curves), last))  # fmt: skip
+    day = _days(curves)
+    return Nadir(
+        volume_mm3=at_visit(curves.volume_mm3, first),
+        change_pct=at_visit(curves.change_pct, first),
+        day=at_visit(day, first),
+        last_day=at_visit(day, last),
+    )
 
 
 def cell_depth(

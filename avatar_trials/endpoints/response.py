@@ -259,4 +259,6 @@ def at_visit(values: Floats, index: NDArray[np.intp]) -> Floats:
 def _least(values: Floats, day: Floats, counted: Bools) -> tuple[Floats, Floats]:
     first_least = np.where(counted, values, np.inf).argmin(axis=-1)
     some = counted.any(axis=-1)
-    return np.where(some, at_visit(values, first_least), np.nan), np.where(some, at_visit(day, first_least), np.nan)
+    return np.where(some, at_visit(values, first_least), np.nan), np.where(
+        some, at_visit(day, first_least), np.nan
+    )

@@ -13,6 +13,7 @@ Curves pass through their baseline; the visits after it are fitted by least squa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,9 +30,19 @@ RATE_BOUNDS_PER_DAY = (1e-4, 3.0)
 SHARE_BOUNDS = (1e-4, 1.0 - 1e-4)
 # Differences below this, in log units or baselines, are rounding of volumes: no model is better for them.
 LEAST_RESIDUAL = 1e-5
-PARAMETERS = {"g": ("growth",), "d": ("kill",), "gd": ("growth", "kill"), "gdphi": ("growth", "kill", "share")}
-SPREAD_OF_STARTS = {"growth": (1.0, 0.3, 3.0), "kill": (1.0, 0.3, 3.0), "share": (0.5, 0.9, 0.99)}
-AT_BOUND = {"growth": "growth rate at its bound", "kill": "kill rate at its bound", "share": "phi at its bound"}
+PARAMETERS = {
+    "g": ("growth",),
+    "d": ("kill",),
+    "gd": ("growth", "kill"),
+    "gdphi": ("growth", "kill", "share"),
+}
+SPREAD_OF_STARTS = {"growth": (1.0, 0.3), "kill": (1.0, 3.0), "share": (0.5, 0.9, 0.99)}
+SPREAD_OF_ONE = (1.0, 0.3, 3.0, 0.1, 10.0)
+AT_BOUND = {
+    "growth": "growth rate at its bound",
+    "kill": "kill rate at its bound",
+    "share": "phi at its bound",
+}
 
 
 @dataclass(frozen=True)
@@ -87,9 +98,9 @@ def stein_fojo_of(
     if scale not in SCALES:
         raise ValueError(f"unknown scale {scale!r}: expected one of {', '.join(SCALES)}")
     shape = curves.last.shape
-    day, volume, after = (
-        x.reshape(-1, x.shape[-1]) for x in (curves.day, curves.volume_mm3, after_baseline(curves))
-    )
+    width = curves.day.shape[-1]
+    day, volume = curves.day.reshape(-1, width), curves.volume_mm3.reshape(-1, width)
+    after = after_baseline(curves).reshape(-1, width)
     n_visits = after.sum(axis=-1)
     with np.errstate(invalid="ignore"):
         low_start = (scale == "log") & (volume[:, 0] < detection_limit_mm3)
@@ -108,8 +119,10 @@ def stein_fojo_of(
     for name in MODELS if model == "least_bic" else (model,):
         k = len(PARAMETERS[name])
         enough = n_visits[rows] > k
-        theta, rss, bound = _fit_model(name, points.of(enough))
         at, n = rows[enough], n_visits[rows[enough]]
+        with np.errstate(over="ignore"):
+            to_win = n * np.exp((best[at] - k * np.log(n)) / n)
+        theta, rss, bound = _fit_model(name, points.of(enough), to_win)
         bic = n * np.log(np.maximum(rss / n, LEAST_RESIDUAL**2)) + k * np.log(n)
         better = (bound == "") & (bic < best[at])
         here = at[better]
@@ -119,11 +132,17 @@ def stein_fojo_of(
             why[at] = bound
             why[rows[~enough]] = f"fewer than {k + 1} visits after the baseline"
     why = np.where(chosen == "", why, "")
-    growth, kill, phi = (numbers[:, i].reshape(shape) for i in range(3))
     return SteinFojo(
-        chosen.reshape(shape), growth, kill, phi, residual.reshape(shape), n_visits.reshape(shape),
-        why.reshape(shape), scale, model,
-    )  # fmt: skip
+        model=chosen.reshape(shape),
+        growth_per_day=numbers[:, 0].reshape(shape),
+        kill_per_day=numbers[:, 1].reshape(shape),
+        phi=numbers[:, 2].reshape(shape),
+        rms_residual=residual.reshape(shape),
+        n_visits=np.asarray(n_visits).reshape(shape),
+        why=why.reshape(shape),
+        scale=scale,
+        selection=model,
+    )
 
 
 def _points(day: Floats, volume: Floats, used: Bools, scale: str, limit_mm3: float) -> Points:
@@ -154,16 +173,20 @@ def _starts(points: Points) -> dict[str, Floats]:
     }
 
 
-def _fit_model(name: str, points: Points) -> tuple[Floats, Floats, Texts]:
+def _fit_model(name: str, points: Points, target: Floats) -> tuple[Floats, Floats, Texts]:
     """(growth, kill, share) with NaN for what the model lacks, sum of squares, and why not estimable."""
     names = PARAMETERS[name]
     bounds = np.array([_transformed_bounds(parameter) for parameter in names])
     guess = _starts(points)
-    grid = np.stack(np.meshgrid(*(SPREAD_OF_STARTS[p] for p in names), indexing="ij"), -1).reshape(-1, len(names))
+    spreads = [SPREAD_OF_STARTS[p] for p in names] if len(names) > 1 else [SPREAD_OF_ONE]
+    grid = itertools.product(*spreads)
     candidates = [
-        np.stack([_transform(p, guess[p] * factor) for p, factor in zip(names, row, strict=True)], -1) for row in grid
+        np.stack([_transform(p, guess[p] * factor) for p, factor in zip(names, row, strict=True)], -1)
+        for row in grid
     ]
-    theta, rss = fit(points, lambda values, day: _relative_volume(name, values, day), candidates, bounds)
+    theta, rss = fit(
+        points, lambda values, day: _relative_volume(name, values, day), candidates, bounds, target
+    )
     natural = np.full((len(theta), 3), np.nan)
     bound = np.full(len(theta), "", dtype="<U60")
     for i, parameter in enumerate(names):

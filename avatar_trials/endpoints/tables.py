@@ -36,9 +36,13 @@ VOLUMES_AT_A_TIME = 2_000_000
 def mouse_curves(table: GrowthTable) -> tuple[pd.DataFrame, Floats, Floats]:
     """Mice of a table: frame of avatar, arm, mouse; day and volume_mm3 of shape (mouse, visit), NaN-padded."""
     rows = table.rows
-    mice = rows[["avatar", "arm", "mouse"]].drop_duplicates(ignore_index=True)
     mouse = rows.groupby(["avatar", "arm", "mouse"], sort=False, observed=True).ngroup().to_numpy()
-    visit = rows.groupby(mouse, sort=False).cumcount().to_numpy()
+    count = np.bincount(mouse)
+    in_order = np.argsort(mouse, kind="stable")
+    first = np.cumsum(count) - count
+    mice = rows[["avatar", "arm", "mouse"]].take(in_order[first]).reset_index(drop=True)
+    visit = np.empty(len(mouse), dtype=np.intp)
+    visit[in_order] = np.arange(len(mouse)) - np.repeat(first, count)
     shape = (len(mice), int(visit.max()) + 1 if len(visit) else 1)
     day, volume = np.full(shape, np.nan), np.full(shape, np.nan)
     day[mouse, visit] = rows["day"].to_numpy(dtype=float)
