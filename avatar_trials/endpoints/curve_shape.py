@@ -110,24 +110,27 @@ def cut_at(curves: Curves, end_day: ArrayLike, end: str) -> Curves:
     interpolated linearly, so that two curves cut at one day end there both.
     """
     check_end(end)
-    days = np.asarray(end_day, dtype=float)[..., None]
+    shape = np.broadcast_shapes(curves.last.shape, np.shape(end_day))
+    end_days = np.broadcast_to(np.asarray(end_day, dtype=float), shape)[..., None]
+    day, volume, change = (
+        np.broadcast_to(x, (*shape, x.shape[-1])) for x in (curves.day, curves.volume_mm3, curves.change_pct)
+    )
     with np.errstate(invalid="ignore"):
-        kept = curves.seen & (curves.day <= days)
+        kept = curves.seen & (day <= end_days)
     if end == "visits":
-        return _of_visits(curves.day, curves.volume_mm3, curves.change_pct, kept)
-    position = np.arange(curves.seen.shape[-1])
-    n_kept = kept.sum(axis=-1, keepdims=True)
-    crossing = curves.seen & (position == n_kept) & (n_kept > 0)
-    crossing &= np.take_along_axis(curves.day, np.maximum(n_kept - 1, 0), axis=-1) < days
+        return _of_visits(day, volume, change, kept)
+    n_kept = kept.sum(axis=-1)
+    crossing = curves.seen & (np.arange(day.shape[-1]) == n_kept[..., None]) & (n_kept > 0)[..., None]
+    crossing &= at_visit(day, np.maximum(n_kept - 1, 0))[..., None] < end_days
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = (days[..., :] - curves.day[..., :-1]) / (curves.day[..., 1:] - curves.day[..., :-1])
+        share = (end_days - day[..., :-1]) / (day[..., 1:] - day[..., :-1])
 
-        def moved(values: Floats) -> Floats:
+    def moved(values: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
             between = values[..., :-1] + share * (values[..., 1:] - values[..., :-1])
-            return np.where(crossing, np.concatenate([values[..., :1], between], axis=-1), values)
+        return np.where(crossing, np.concatenate([values[..., :1], between], axis=-1), values)
 
-        volume, change = moved(curves.volume_mm3), moved(curves.change_pct)
-    return _of_visits(np.where(crossing, days, curves.day), volume, change, kept | crossing)
+    return _of_visits(np.where(crossing, end_days, day), moved(volume), moved(change), kept | crossing)
 
 
 def pair(treated: Curves, control: Curves, end: str = "interpolated") -> Pair:

@@ -36,8 +36,13 @@ PARAMETERS = {
     "gd": ("growth", "kill"),
     "gdphi": ("growth", "kill", "share"),
 }
-SPREAD_OF_STARTS = {"growth": (1.0, 0.3), "kill": (1.0, 3.0), "share": (0.5, 0.9, 0.99)}
-SPREAD_OF_ONE = (1.0, 0.3, 3.0, 0.1, 10.0)
+# Multiples of the first guess of each parameter that every fit is tried from.
+STARTS = {
+    "g": ((1.0, 0.3, 3.0, 0.1, 10.0),),
+    "d": ((1.0, 0.3, 3.0, 0.1, 10.0),),
+    "gd": ((1.0, 0.3, 2.0), (1.0, 0.2, 3.0, 10.0)),
+    "gdphi": ((1.0, 0.3), (1.0, 3.0), (0.5, 0.9, 0.99)),
+}
 AT_BOUND = {
     "growth": "growth rate at its bound",
     "kill": "kill rate at its bound",
@@ -75,9 +80,10 @@ def stein_fojo(
     """Growth and kill rates of curves (..., visit).
 
     `scale`: residuals of `log` volume, observation and curve both raised to the detection limit where below
-    it, or of `relative` volume. `model`: one of MODELS, or `least_bic`: of the models with all parameters
-    within their bounds the one with the least n log(RSS / n) + k log n. A model of k parameters needs k + 1
-    visits after the baseline. ValueError for an unknown model or scale, or a limit that is not positive.
+    it, or of `relative` volume, where the largest volumes rule. `model`: one of MODELS, or `least_bic`: of
+    the models with all parameters within their bounds the one with the least n log(RSS / n) + k log n, to
+    find which a fit that cannot win at its pace is left early. A model of k parameters needs k + 1 visits
+    after the baseline. ValueError for an unknown model or scale, or a limit that is not positive.
     """
     return stein_fojo_of(
         relative_curves(day, volume_mm3), model=model, scale=scale, detection_limit_mm3=detection_limit_mm3
@@ -178,8 +184,7 @@ def _fit_model(name: str, points: Points, target: Floats) -> tuple[Floats, Float
     names = PARAMETERS[name]
     bounds = np.array([_transformed_bounds(parameter) for parameter in names])
     guess = _starts(points)
-    spreads = [SPREAD_OF_STARTS[p] for p in names] if len(names) > 1 else [SPREAD_OF_ONE]
-    grid = itertools.product(*spreads)
+    grid = itertools.product(*STARTS[name])
     candidates = [
         np.stack([_transform(p, guess[p] * factor) for p, factor in zip(names, row, strict=True)], -1)
         for row in grid

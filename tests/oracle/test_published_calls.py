@@ -127,7 +127,9 @@ def test_rule_xeva_is_the_text_but_for_curves_with_one_late_visit(
         print(f"\nxeva: {agree:.2%} of {called.sum()} evaluable published first labels")
     assert (xeva["category"][called] == text["category"][called]).all()
     volumes = table.rows[table.rows["day"] >= 10].groupby(["avatar", "arm", "mouse"]).size()
-    late = volumes.reindex(pd.MultiIndex.from_frame(xeva[["avatar", "arm", "mouse"]]), fill_value=0).to_numpy()
+    late = volumes.reindex(
+        pd.MultiIndex.from_frame(xeva[["avatar", "arm", "mouse"]]), fill_value=0
+    ).to_numpy()
     assert (called == (late >= 2)).all()
     assert ((text["category"] != "").to_numpy() == (late >= 1)).all()
     assert 0 < (late == 1).sum() < 100
@@ -226,7 +228,7 @@ def test_the_table_of_metrics_holds_the_response_table(table: GrowthTable, rule:
 
 def test_every_undefined_number_of_the_real_volumes_has_its_reason(table: GrowthTable) -> None:
     metrics = curve_metrics(table, rule="gao2015_text", doubling="pct_sheet")
-    columns = list(metrics)
+    columns = [str(name) for name in metrics]
     rates = ("growth_per_day", "kill_per_day", "phi")
     for i, name in enumerate(columns):
         if not pd.api.types.is_float_dtype(metrics[name]):
