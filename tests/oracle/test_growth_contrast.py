@@ -35,13 +35,13 @@ def test_random_slopes_agree_with_nlme(method: str) -> None:
     assert (model.n_groups, model.n_volumes) == (GROWTH["model"].nunique(), len(GROWTH))
 
 
-def two_arms(n: int = 12, difference: float = -0.04) -> GrowthTable:
+def two_arms(n: int = 12, difference: float = -0.04, spread: float = 0.005) -> GrowthTable:
     rng = np.random.Generator(np.random.Philox(5))
     days = np.arange(0, 22, 3.5)
     rows = []
     for i in range(n):
         start, rate = rng.normal(5.3, 0.2), rng.normal(0.07, 0.015)
-        for arm, slower in (("untreated", 0.0), ("drug", difference + rng.normal(0, 0.005))):
+        for arm, slower in (("untreated", 0.0), ("drug", difference + rng.normal(0, spread))):
             log = start + (rate + slower) * days + rng.normal(0, 0.1, len(days))
             rows += [
                 (f"A{i}", arm, f"{i} {arm}", d, float(np.exp(v))) for d, v in zip(days, log, strict=True)
@@ -86,6 +86,23 @@ def test_pairing_by_avatar_takes_the_avatars_own_growth_out() -> None:
         growth_contrast(table, "drug", random_effects=name) for name in ("avatar_slope", "mouse_slope")
     )
     assert paired.std_error < 0.7 * unpaired.std_error
+
+
+def test_avatars_that_differ_in_what_the_drug_does_widen_the_paired_contrast() -> None:
+    table = two_arms(spread=0.05)
+    paired = growth_contrast(table, "drug", random_effects="avatar_slope")
+    # Each avatar by ordinary least squares, its two mice from one intercept but for the arms' common difference.
+    common = paired.model.effects[2]
+    differences = []
+    for _, mice in table.rows.groupby("avatar"):
+        day, treated = mice["day"].to_numpy(), (mice["arm"] == "drug").to_numpy(dtype=float)
+        design = np.stack([np.ones_like(day), day, day * treated], axis=-1)
+        log = np.log(mice["volume_mm3"].to_numpy()) - common * treated
+        differences.append(np.linalg.lstsq(design, log, rcond=None)[0][2])
+    spread = float(np.std(differences, ddof=1))
+    # Nearly equal: readings scatter a tenth as much as avatars do, so shrinkage hardly tells.
+    assert paired.std_error == pytest.approx(spread / np.sqrt(len(differences)), rel=0.05)
+    assert np.sqrt(paired.model.covariance[2, 2]) == pytest.approx(spread, rel=0.05)
 
 
 def test_zeros_are_raised_to_the_detection_limit() -> None:

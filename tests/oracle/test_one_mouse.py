@@ -88,6 +88,9 @@ def test_regrowth_from_zero_starts_at_the_first_measurable_volume() -> None:
     back = [200.0, 50.0, 0.0, 0.0, 40.0, 40.0 * math.exp(0.7)]
     rate, why = regrowth.regrowth_rate(days, back)
     assert (float(rate), str(why)) == (pytest.approx(0.1, abs=EXACT), "")
+    # A reading of 5 mm3 is below the detection limit and says nothing of a rate.
+    faint, _ = regrowth.regrowth_rate(days, [200.0, 50.0, 0.0, 5.0, *back[4:]])
+    assert float(faint) == float(rate)
     # One measurable volume, or none: no rate.
     rate, why = regrowth.regrowth_rate(days[:5], back[:5])
     assert (np.isnan(rate), str(why)) == (True, "fewer than two measurable visits from the nadir on")
@@ -187,10 +190,11 @@ def test_angle_between_lines_of_60_and_15_degrees() -> None:
 def test_curves_are_cut_at_their_common_end() -> None:
     treated = relative_curves([0.0, 5.0, 15.0], [100.0, 100.0, 200.0])
     control = relative_curves([0.0, 4.0, 10.0], [100.0, 180.0, 300.0])
-    cut = curve_shape.cut_at(treated, 10.0, "interpolated")
-    assert list(cut.day[cut.seen]) == [0.0, 5.0, 10.0]
-    assert list(cut.volume_mm3[cut.seen]) == [100.0, 100.0, 150.0]
-    assert list(cut.change_pct[cut.seen]) == [0.0, 0.0, 50.0]
+    cut = curve_shape.cut_at(treated, 8.0, "interpolated")
+    assert list(cut.day[cut.seen]) == [0.0, 5.0, 8.0]
+    # Three of the ten days from 100 to 200.
+    assert list(cut.volume_mm3[cut.seen]) == pytest.approx([100.0, 100.0, 130.0], abs=EXACT)
+    assert list(cut.change_pct[cut.seen]) == pytest.approx([0.0, 0.0, 30.0], abs=EXACT)
     found = curve_shape.contrast(treated, control)
     # Control 560 + 1440; treated 500 + 625.
     assert (float(found.end_day), float(found.area_between_mm3_day)) == (
@@ -309,6 +313,17 @@ def test_the_table_names_every_definition_and_says_why_not() -> None:
     assert list(metrics["depth_of_response_diameter_pct"][:2]) == pytest.approx(
         [100 * (0.3 ** (1 / 3) - 1), 100 * (0.9 ** (1 / 3) - 1)]
     )
+
+
+def test_the_cubic_millimetre_of_rule_xeva_stays_out_of_depth_and_doubling() -> None:
+    table = a_table(("A", "drug", [0, 7, 14, 21], [0.0, 0.0, 0.2, 1.5]))
+    mouse = curve_metrics(table, rule="xeva", doubling="log_linear").iloc[0]
+    assert (mouse["category"], mouse["why_no_category"]) == ("SD", "")
+    assert np.isnan(
+        [mouse["depth_of_response_pct"], mouse["time_to_doubling_days"], mouse["auc_mm3_day"]]
+    ).all()
+    assert not mouse["doubled"]
+    assert mouse["why_no_depth"] == mouse["why_no_shape"] == "no positive baseline volume at day 0"
 
 
 @pytest.mark.parametrize(
