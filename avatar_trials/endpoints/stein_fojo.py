@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avatar_trials.endpoints.least_squares import Points, fit
-from avatar_trials.endpoints.regrowth import DETECTION_LIMIT_MM3, NO_BASELINE, Texts, check_limit
+from avatar_trials.endpoints.regrowth import DETECTION_LIMIT_MM3, NO_BASELINE, Texts, check_limit, reasons
 from avatar_trials.endpoints.response import Bools, Curves, Floats, after_baseline, relative_curves
 
 MODELS = ("g", "d", "gd", "gdphi")
@@ -43,6 +43,8 @@ STARTS = {
     "gd": ((1.0, 0.3, 2.0), (1.0, 0.2, 3.0, 10.0)),
     "gdphi": ((1.0, 0.3), (1.0, 3.0), (0.5, 0.9, 0.99)),
 }
+# No tumour grows this far; the squares of such volumes are not numbers any more.
+LARGEST_RELATIVE_VOLUME = 1e9
 AT_BOUND = {
     "growth": "growth rate at its bound",
     "kill": "kill rate at its bound",
@@ -110,17 +112,20 @@ def stein_fojo_of(
     n_visits = after.sum(axis=-1)
     with np.errstate(invalid="ignore"):
         low_start = (scale == "log") & (volume[:, 0] < detection_limit_mm3)
-    usable = (n_visits >= 2) & ~low_start
+    with np.errstate(invalid="ignore", over="ignore"):
+        beyond = (volume[:, 1:] > LARGEST_RELATIVE_VOLUME * volume[:, :1]).any(axis=-1)
+    usable = (n_visits >= 2) & ~low_start & ~beyond
     points = _points(day, volume, after & usable[:, None], scale, detection_limit_mm3)
     chosen = np.full(len(day), "", dtype="<U5")
     numbers = np.full((len(day), 3), np.nan)
     residual, best = np.full(len(day), np.nan), np.full(len(day), np.inf)
-    why = np.select(
-        [np.isnan(volume[:, 0]), low_start, n_visits < 2],
-        [np.array(NO_BASELINE), np.array("baseline below the detection limit"),
-         np.array("fewer than two visits after the baseline")],
-        default=np.array("all models at a bound of their parameters"),
-    ).astype("<U60")  # fmt: skip
+    why = reasons(
+        (np.isnan(volume[:, 0]), NO_BASELINE),
+        (low_start, "baseline below the detection limit"),
+        (n_visits < 2, "fewer than two visits after the baseline"),
+        (beyond, "a volume of more than 10^9 baselines"),
+        (usable, "all models at a bound of their parameters"),
+    ).astype("<U60")
     rows = np.flatnonzero(usable)
     for name in MODELS if model == "least_bic" else (model,):
         k = len(PARAMETERS[name])

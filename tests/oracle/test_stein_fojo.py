@@ -107,6 +107,7 @@ def test_volumes_below_the_limit_count_as_the_limit() -> None:
             "fewer than 4 visits after the baseline",
         ),
         ([0.0, 7.0, 14.0, 21.0], [10.0, 90.0, 120.0, 150.0], "gd", "baseline below the detection limit"),
+        ([0.0, 7.0, 14.0], [100.0, 1e300, 90.0], "least_bic", "a volume of more than 10^9 baselines"),
         ([0.0, 7.0, 14.0, 21.0], [100.0, 60.0, 40.0, 20.0], "g", "growth rate at its bound"),
         ([0.0, 7.0, 14.0, 21.0], [100.0, 160.0, 240.0, 420.0], "d", "kill rate at its bound"),
         ([0.0, 10.0, 20.0, 30.0], [100.0, 180.0, 260.0, 300.0], "gd", "kill rate at its bound"),
