@@ -1,4 +1,4 @@
-"""Response of one mouse: mRECIST under two named rules, depth of response, time to doubling.
+"""Response of one mouse: mRECIST under three named rules, depth of response, time to doubling.
 
 Every function takes `day` and `volume_mm3` of shape (..., visit), broadcast against each other. Visit 0 is
 the baseline at day 0; visits are in order of day; a mouse that has left is NaN from there on. A curve whose
@@ -17,13 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-RULES = ("gao2015_text", "pct_sheet")
+RULES = ("gao2015_text", "pct_sheet", "xeva")
 CATEGORIES = ("CR", "PR", "SD", "PD")
 DOUBLING_VARIANTS = ("pct_sheet", "log_linear")
 
 # Gao et al., Nat Med 2015;21:1318: best response below, best average response below; later rows override.
 CATEGORY_LIMITS_PCT = (("SD", 35.0, 30.0), ("PR", -50.0, -20.0), ("CR", -95.0, -40.0))
 TEXT_FIRST_DAY = 10.0
+# Function mRECIST of the R package Xeva: visits from day 10 on that a call needs, and what is added to a curve from 0.
+XEVA_VISITS = 2
+XEVA_ADDED_MM3 = 1.0
 # Inferred by matching the published sheet of curve metrics; its authors do not document them.
 SHEET_AVERAGE_AFTER_DAY = 10.0
 SHEET_EARLY_DAY = 9.0
@@ -34,12 +37,13 @@ DOUBLING_PCT = 100.0
 
 @dataclass(frozen=True)
 class Curves:
-    """Growth curves relative to baseline; all arrays (..., visit) but `last` (...)."""
+    """Growth curves relative to baseline; all arrays (..., visit) but `last` (...). NaN where not `seen`."""
 
     day: Floats
     change_pct: Floats
     seen: Bools
     last: NDArray[np.intp]
+    volume_mm3: Floats
 
 
 def relative_curves(day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
@@ -63,9 +67,23 @@ def relative_curves(day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
     seen = np.isfinite(change) & np.isfinite(days)
     if np.any(seen[..., 1:] & ~seen[..., :-1]):
         order = np.argsort(~seen, axis=-1, kind="stable")
-        days, change, seen = (np.take_along_axis(x, order, axis=-1) for x in (days, change, seen))
+        days, change, seen, volume = (
+            np.take_along_axis(x, order, axis=-1) for x in (days, change, seen, volume)
+        )
     last = np.maximum(seen.sum(axis=-1) - 1, 0)
-    return Curves(days, np.where(seen, change, np.nan), seen, last)
+    return Curves(days, np.where(seen, change, np.nan), seen, last, np.where(seen, volume, np.nan))
+
+
+def curves_under(rule: str, day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
+    """`relative_curves` as the mRECIST rule sees them; ValueError for an unknown rule.
+
+    `xeva` adds 1 mm3 to every volume of a curve whose baseline is 0, so that the curve has a baseline.
+    """
+    check_rule(rule)
+    volume = np.asarray(volume_mm3, dtype=float)
+    if rule == "xeva" and volume.ndim and volume.shape[-1] and np.any(volume[..., 0] == 0.0):
+        volume = np.where(volume[..., :1] == 0.0, volume + XEVA_ADDED_MM3, volume)
+    return relative_curves(day, volume)
 
 
 def check_rule(rule: str) -> None:
@@ -90,16 +108,17 @@ def best_response(day: ArrayLike, volume_mm3: ArrayLike, rule: str) -> tuple[Flo
     visit from day 9 to day 20 is admissible if no visit from there to day 20, the curve's last one apart
     (unless it is the candidate itself), has grown by 30 % or more. Without an admissible visit, the last
     visit counts: so do curves that end early, as in the published sheet. NaN without any visit after the
-    baseline.
+    baseline. `xeva`: as `gao2015_text`, but NaN without two visits at day 10 or later, and a curve whose
+    baseline is 0 is raised by 1 mm3 (function mRECIST of the R package Xeva, bhklab/Xeva). Xeva takes the
+    first visit for the baseline whatever its day; here a left-truncated curve has none.
     """
-    check_rule(rule)
-    return best_response_of(relative_curves(day, volume_mm3), rule)
+    return best_response_of(curves_under(rule, day, volume_mm3), rule)
 
 
 def best_response_of(curves: Curves, rule: str) -> tuple[Floats, Floats]:
     """`best_response` of curves already relative to baseline."""
-    if rule == "gao2015_text":
-        return _least(curves.change_pct, curves.day, curves.seen & (curves.day >= TEXT_FIRST_DAY))
+    if rule != "pct_sheet":
+        return _least(curves.change_pct, curves.day, _late_visits(curves, rule))
     at_last = _at_last(curves)
     before_settled = curves.seen & (curves.day < SHEET_SETTLED_DAY)
     grown = before_settled & (curves.change_pct >= SHEET_EXCURSION_PCT)
@@ -115,20 +134,20 @@ def best_average_response(day: ArrayLike, volume_mm3: ArrayLike, rule: str) -> t
 
     The running mean to a visit is the plain mean of the changes at all visits up to it, the zero at day 0
     included. `gao2015_text`: over visits at day 10 or later. `pct_sheet`: over visits after day 10; without
-    one, the last visit.
+    one, the last visit. `xeva`: over visits at day 10 or later, NaN without two; a baseline of 0 as in
+    `best_response`.
     """
-    check_rule(rule)
-    return best_average_response_of(relative_curves(day, volume_mm3), rule)
+    return best_average_response_of(curves_under(rule, day, volume_mm3), rule)
 
 
 def best_average_response_of(curves: Curves, rule: str) -> tuple[Floats, Floats]:
     """`best_average_response` of curves already relative to baseline."""
     total = np.cumsum(np.where(curves.seen, curves.change_pct, 0.0), axis=-1)
     running_mean = total / np.arange(1, total.shape[-1] + 1)
-    if rule == "gao2015_text":
-        counted = curves.seen & (curves.day >= TEXT_FIRST_DAY)
-    else:
+    if rule == "pct_sheet":
         counted = _or_last(curves.seen & (curves.day > SHEET_AVERAGE_AFTER_DAY), curves)
+    else:
+        counted = _late_visits(curves, rule)
     return _least(running_mean, curves.day, counted)
 
 
@@ -159,7 +178,7 @@ def depth_of_response(day: ArrayLike, volume_mm3: ArrayLike) -> Floats:
 
 def depth_of_response_of(curves: Curves) -> Floats:
     """`depth_of_response` of curves already relative to baseline."""
-    return _least(curves.change_pct, curves.day, _after_baseline(curves))[0]
+    return _least(curves.change_pct, curves.day, after_baseline(curves))[0]
 
 
 def volume_to_diameter_pct(change_pct: ArrayLike) -> Floats:
@@ -190,12 +209,12 @@ def time_to_doubling_of(curves: Curves, variant: str) -> tuple[Floats, Bools]:
     change, day = curves.change_pct, curves.day
     with np.errstate(invalid="ignore"):
         above = change > DOUBLING_PCT if variant == "pct_sheet" else change >= DOUBLING_PCT
-    crossed = above & _after_baseline(curves)
+    crossed = above & after_baseline(curves)
     doubled = crossed.any(axis=-1)
     at = np.where(doubled, crossed.argmax(axis=-1), curves.last)
     before = np.maximum(at - 1, 0)
-    change_at, change_before = _take(change, at), _take(change, before)
-    day_at, day_before = _take(day, at), _take(day, before)
+    change_at, change_before = at_visit(change, at), at_visit(change, before)
+    day_at, day_before = at_visit(day, at), at_visit(day, before)
     with np.errstate(divide="ignore", invalid="ignore"):
         if variant == "pct_sheet":
             share = (DOUBLING_PCT - change_before) / (change_at - change_before)
@@ -208,10 +227,18 @@ def time_to_doubling_of(curves: Curves, variant: str) -> tuple[Floats, Bools]:
     return np.where(has_baseline, np.where(doubled, interpolated, day_at), np.nan), doubled
 
 
-def _after_baseline(curves: Curves) -> Bools:
+def after_baseline(curves: Curves) -> Bools:
+    """Visits that took place after the baseline, (..., visit)."""
     after = curves.seen.copy()
     after[..., 0] = False
     return after
+
+
+def _late_visits(curves: Curves, rule: str) -> Bools:
+    late = curves.seen & (curves.day >= TEXT_FIRST_DAY)
+    if rule == "xeva":
+        late &= late.sum(axis=-1, keepdims=True) >= XEVA_VISITS
+    return late
 
 
 def _at_last(curves: Curves) -> Bools:
@@ -219,16 +246,19 @@ def _at_last(curves: Curves) -> Bools:
 
 
 def _or_last(counted: Bools, curves: Curves) -> Bools:
-    counted = counted & _after_baseline(curves)
-    only_last = _at_last(curves) & _after_baseline(curves)
+    counted = counted & after_baseline(curves)
+    only_last = _at_last(curves) & after_baseline(curves)
     return np.where(counted.any(axis=-1, keepdims=True), counted, only_last)
 
 
-def _take(values: Floats, index: NDArray[np.intp]) -> Floats:
+def at_visit(values: Floats, index: NDArray[np.intp]) -> Floats:
+    """`values` (..., visit) at the visit of `index` (...)."""
     return np.take_along_axis(values, index[..., None], axis=-1)[..., 0]
 
 
 def _least(values: Floats, day: Floats, counted: Bools) -> tuple[Floats, Floats]:
     first_least = np.where(counted, values, np.inf).argmin(axis=-1)
     some = counted.any(axis=-1)
-    return np.where(some, _take(values, first_least), np.nan), np.where(some, _take(day, first_least), np.nan)
+    return np.where(some, at_visit(values, first_least), np.nan), np.where(
+        some, at_visit(day, first_least), np.nan
+    )

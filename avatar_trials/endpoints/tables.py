@@ -36,9 +36,13 @@ VOLUMES_AT_A_TIME = 2_000_000
 def mouse_curves(table: GrowthTable) -> tuple[pd.DataFrame, Floats, Floats]:
     """Mice of a table: frame of avatar, arm, mouse; day and volume_mm3 of shape (mouse, visit), NaN-padded."""
     rows = table.rows
-    mice = rows[["avatar", "arm", "mouse"]].drop_duplicates(ignore_index=True)
     mouse = rows.groupby(["avatar", "arm", "mouse"], sort=False, observed=True).ngroup().to_numpy()
-    visit = rows.groupby(mouse, sort=False).cumcount().to_numpy()
+    count = np.bincount(mouse)
+    in_order = np.argsort(mouse, kind="stable")
+    first = np.cumsum(count) - count
+    mice = rows[["avatar", "arm", "mouse"]].take(in_order[first]).reset_index(drop=True)
+    visit = np.empty(len(mouse), dtype=np.intp)
+    visit[in_order] = np.arange(len(mouse)) - np.repeat(first, count)
     shape = (len(mice), int(visit.max()) + 1 if len(visit) else 1)
     day, volume = np.full(shape, np.nan), np.full(shape, np.nan)
     day[mouse, visit] = rows["day"].to_numpy(dtype=float)
@@ -53,7 +57,7 @@ def response_table(table: GrowthTable, *, rule: str, doubling: str = "pct_sheet"
     or False. ValueError for an unknown `rule` or `doubling` variant.
     """
     mice, day, volume = mouse_curves(table)
-    result = mice.assign(**_responses(day, volume, rule, doubling))
+    result = mice.assign(**responses(day, volume, rule, doubling))
     return result[list(RESPONSE_COLUMNS)]
 
 
@@ -70,7 +74,7 @@ def trial_response(
     day = np.asarray(trial["day"].values, dtype=float)
     step = max(1, VOLUMES_AT_A_TIME // max(1, int(np.prod(source.shape[1:]))))
     blocks = [
-        _responses(day, source.isel(trial=slice(start, start + step)).values, rule, doubling)
+        responses(day, source.isel(trial=slice(start, start + step)).values, rule, doubling)
         for start in range(0, max(1, source.sizes["trial"]), step)
     ]
     dims = ("trial", "avatar", "arm")
@@ -79,12 +83,17 @@ def trial_response(
     return xr.Dataset(data, coords=coords, attrs={"rule": rule, "doubling": doubling, "volume": volume})
 
 
-def _responses(day: Floats, volume: Floats, rule: str, doubling: str) -> dict[str, np.ndarray]:
-    kernels.check_rule(rule)
+def responses(day: Floats, volume: Floats, rule: str, doubling: str) -> dict[str, np.ndarray]:
+    """Columns of a response table under one rule and variant, arrays (...), of curves (..., visit).
+
+    ValueError for an unknown `rule` or `doubling` variant.
+    """
     kernels.check_doubling(doubling)
-    curves = kernels.relative_curves(day, volume)
-    best, day_best = kernels.best_response_of(curves, rule)
-    average, day_average = kernels.best_average_response_of(curves, rule)
+    called = kernels.curves_under(rule, day, volume)
+    best, day_best = kernels.best_response_of(called, rule)
+    average, day_average = kernels.best_average_response_of(called, rule)
+    # Depth and doubling never take the 1 mm3 that rule xeva adds to a curve from 0.
+    curves = kernels.relative_curves(day, volume) if rule == "xeva" else called
     time, doubled = kernels.time_to_doubling_of(curves, doubling)
     visited = np.isfinite(volume)
     return {

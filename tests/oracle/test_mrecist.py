@@ -14,9 +14,9 @@ def slow_response(days: list[float], change: list[float], rule: str) -> tuple[fl
     """Best and best average response of one complete curve, from the wording of the rules."""
     visits = list(zip(days, change, strict=True))
     mean_to = [sum(change[: i + 1]) / (i + 1) for i in range(len(change))]
-    if rule == "gao2015_text":
+    if rule in ("gao2015_text", "xeva"):
         late = [i for i, (t, _) in enumerate(visits) if t >= 10]
-        if not late:
+        if len(late) < (2 if rule == "xeva" else 1):
             return float("nan"), float("nan")
         return min(change[i] for i in late), min(mean_to[i] for i in late)
     last = len(visits) - 1
@@ -99,11 +99,47 @@ def test_sheet_rule_ignores_the_last_visit_unless_it_is_the_candidate() -> None:
 
 def test_a_curve_that_ends_early_is_not_evaluable_by_the_text_but_called_by_the_sheet() -> None:
     days, volume = [0, 3, 7], [100, 90, 120]
-    for rule, category in (("gao2015_text", ""), ("pct_sheet", "SD")):
+    for rule, category in (("gao2015_text", ""), ("pct_sheet", "SD"), ("xeva", "")):
         best, _ = endpoints.best_response(days, volume, rule)
         average, _ = endpoints.best_average_response(days, volume, rule)
         assert endpoints.mrecist(best, average) == category
     assert endpoints.best_response(days, volume, "pct_sheet") == (20.0, 7.0)
+
+
+def test_xeva_needs_two_visits_from_day_10_on() -> None:
+    days, volume = [0, 4, 8, 12, 16], [200.0, 180.0, 120.0, 80.0, 90.0]
+    assert endpoints.best_response(days, volume, "xeva") == (-60.0, 12.0)
+    average, day = endpoints.best_average_response(days, volume, "xeva")
+    # (0 - 10 - 40 - 60 - 55) / 5
+    assert (average, day) == (pytest.approx(-33.0, abs=1e-12), 16.0)
+    assert np.isnan(endpoints.best_response(days[:4], volume[:4], "xeva")).all()
+    assert np.isnan(endpoints.best_average_response(days[:4], volume[:4], "xeva")).all()
+    assert endpoints.best_response(days[:4], volume[:4], "gao2015_text") == (-60.0, 12.0)
+    # Day 10 itself counts.
+    assert endpoints.best_response([0, 10, 11], [200.0, 100.0, 150.0], "xeva") == (-50.0, 10.0)
+
+
+def test_xeva_calls_the_example_of_its_own_manual() -> None:
+    days = [0, 3, 7, 11, 18, 22, 26, 30, 32, 35]
+    volume = [250.8, 320.4, 402.3, 382.6, 384, 445.9, 460.2, 546.8, 554.3, 617.9]
+    best, day = endpoints.best_response(days, volume, "xeva")
+    assert (best, day) == (pytest.approx(100 * (382.6 / 250.8 - 1), abs=1e-12), 11.0)
+    average, at = endpoints.best_average_response(days, volume, "xeva")
+    by_hand = 100 * ((250.8 + 320.4 + 402.3 + 382.6) / 4 / 250.8 - 1)
+    assert (average, at) == (pytest.approx(by_hand, abs=1e-12), 11.0)
+    assert endpoints.mrecist(best, average) == "PD"
+
+
+def test_xeva_raises_a_curve_from_zero_by_one_mm3() -> None:
+    days, volume = [0, 7, 14, 21], [0.0, 0.0, 0.2, 1.5]
+    best, _ = endpoints.best_response(days, volume, "xeva")
+    average, _ = endpoints.best_average_response(days, volume, "xeva")
+    # Volumes 1, 1, 1.2, 2.5 after it: changes 0, 0, 20, 150.
+    assert (best, average) == (pytest.approx(20.0), pytest.approx(20 / 3))
+    assert endpoints.mrecist(best, average) == "SD"
+    shifted = endpoints.best_response(days, [[*volume], [10.0, 5.0, 4.0, 6.0]], "xeva")[0]
+    assert shifted == pytest.approx([20.0, -60.0])
+    assert np.isnan(endpoints.depth_of_response(days, volume))
 
 
 @pytest.mark.parametrize("rule", endpoints.RULES)
@@ -122,8 +158,10 @@ def test_without_baseline_or_later_visit_nothing_is_called(
 ) -> None:
     best, day = endpoints.best_response(days, volume, rule)
     average, _ = endpoints.best_average_response(days, volume, rule)
-    assert np.isnan([best, day, average, endpoints.depth_of_response(days, volume)]).all()
-    assert endpoints.mrecist(best, average) == ""
+    assert np.isnan(endpoints.depth_of_response(days, volume))
+    if rule != "xeva" or volume[0] != 0.0:
+        assert np.isnan([best, day, average]).all()
+        assert endpoints.mrecist(best, average) == ""
     for variant in endpoints.DOUBLING_VARIANTS:
         time, doubled = endpoints.time_to_doubling(days, volume, variant)
         assert not doubled
@@ -199,9 +237,9 @@ def test_log_linear_doubling_of_exponential_growth_is_exact() -> None:
 
 
 def test_a_missed_visit_in_between_is_closed_up() -> None:
-    days = [0, 7, 14, 21, 28]
-    gap = [100.0, 60.0, np.nan, 300.0, np.nan]
-    closed_days, closed = [0, 7, 21], [100.0, 60.0, 300.0]
+    days = [0, 7, 10, 14, 21, 28]
+    gap = [100.0, 60.0, 80.0, np.nan, 300.0, np.nan]
+    closed_days, closed = [0, 7, 10, 21], [100.0, 60.0, 80.0, 300.0]
     for rule in endpoints.RULES:
         assert endpoints.best_response(days, gap, rule) == endpoints.best_response(closed_days, closed, rule)
         assert endpoints.best_average_response(days, gap, rule) == endpoints.best_average_response(
@@ -213,7 +251,7 @@ def test_a_missed_visit_in_between_is_closed_up() -> None:
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="gao2015_text, pct_sheet"):
+    with pytest.raises(ValueError, match="gao2015_text, pct_sheet, xeva"):
         endpoints.best_response([0, 10], [1, 1], "recist")
     with pytest.raises(ValueError, match="pct_sheet, log_linear"):
         endpoints.time_to_doubling([0, 10], [1, 1], "linear")
