@@ -267,7 +267,7 @@ class Stopping(_Card):
 class Endpoints(_Card):
     """The named rules under which emulated and observed mice are read."""
 
-    mrecist_rule: Literal["gao2015_text", "pct_sheet"]
+    mrecist_rule: Literal["gao2015_text", "pct_sheet", "xeva"]
     doubling: Literal["pct_sheet", "log_linear"] = "pct_sheet"
     level: Fraction = 0.9
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar_trials.endpoints.hazard_ratio import hazard_ratio
-from avatar_trials.endpoints.logrank import logrank
+from avatar_trials.endpoints.rank_tests import logrank
 from avatar_trials.endpoints.survival import kaplan_meier, median, restricted_mean
+from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
 
 Floats = NDArray[np.float64]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,8 @@ Rule = Annotated[
     str,
     typer.Option(
         "--rule",
-        help="mRECIST rule: gao2015_text (the paper's text) or pct_sheet (reproduces the published calls).",
+        help="mRECIST rule: gao2015_text (the paper's text), pct_sheet (reproduces the published calls) or xeva (as "
+        "the R package of that name).",
     ),
 ]
 Doubling = Annotated[
@@ -118,11 +120,11 @@ def response(
 ) -> None:
     """Response of every mouse: best response, best average response, mRECIST, depth of response, time to doubling."""
     from avatar_trials.cli.files import write_csv
-    from avatar_trials.endpoints import response_table
+    from avatar_trials.endpoints import DOUBLING_VARIANTS, RULES, response_table
     from avatar_trials.intake import read_volumes
 
-    _known("--rule", rule, ("gao2015_text", "pct_sheet"))
-    _known("--doubling", doubling, ("pct_sheet", "log_linear"))
+    _known("--rule", rule, RULES)
+    _known("--doubling", doubling, DOUBLING_VARIANTS)
     table = read_volumes(volumes)
     for notice in table.notices:
         say(str(notice))
@@ -134,6 +136,30 @@ def response(
         + ", ".join(f"{name} {count}" for name, count in counts.items())
     )
     print(f"Written: {out}")
+
+
+@app.command()
+def metrics(
+    volumes: Volumes,
+    out: Annotated[Path, typer.Option("-o", "--out", help="CSV file to write, one row a mouse.")] = Path(
+        "metrics.csv"
+    ),
+    rule: Rule = "gao2015_text",
+    doubling: Doubling = "pct_sheet",
+) -> None:
+    """Every scalar metric of every mouse: nadir, duration, regrowth, growth and kill rates, area, slope, TGI."""
+    from avatar_trials.cli.files import write_csv
+    from avatar_trials.endpoints import DOUBLING_VARIANTS, RULES, curve_metrics
+    from avatar_trials.intake import read_volumes
+
+    _known("--rule", rule, RULES)
+    _known("--doubling", doubling, DOUBLING_VARIANTS)
+    table = read_volumes(volumes)
+    for notice in table.notices:
+        say(str(notice))
+    frame = curve_metrics(table, rule=rule, doubling=doubling)
+    write_csv(frame, out)
+    print(f"{len(frame)} mice, {len(frame.columns)} columns. Written: {out}")
 
 
 @app.command()
@@ -271,7 +297,7 @@ def _folder_of(design: str) -> Path | None:
     return path if path.suffix.casefold() == ".toml" else None
 
 
-def _known(option: str, value: str, names: tuple[str, ...]) -> None:
+def _known(option: str, value: str, names: Sequence[str]) -> None:
     if value not in names:
         raise InputError(
             Problem("O01", "error", f"{option} {value!r} is unknown", f"Known are {', '.join(names)}")

@@ -1,63 +1,63 @@
-"""Endpoints: response of one mouse, survival over replicates, readout of an arm, agreement of populations."""
+"""Endpoints: response of one mouse, one arm and two arms over replicates, readout of a trial, agreement.
 
-from avatar_trials.endpoints.agreement import agree
-from avatar_trials.endpoints.intervals import wilson_interval
-from avatar_trials.endpoints.readout import ENDPOINTS, READOUT_COLUMNS, readout_observed, readout_trial
-from avatar_trials.endpoints.response import (
-    CATEGORIES,
-    DOUBLING_VARIANTS,
-    RULES,
-    best_average_response,
-    best_response,
-    depth_of_response,
-    mrecist,
-    time_to_doubling,
-    volume_to_diameter_pct,
-)
-from avatar_trials.endpoints.survival import (
-    INTERVAL_KINDS,
-    KaplanMeier,
-    at_risk,
-    confidence_interval,
-    curve_distance,
-    kaplan_meier,
-    median,
-    quantile,
-    quantile_interval,
-    restricted_mean,
-    survival_at,
-)
-from avatar_trials.endpoints.tables import RESPONSE_COLUMNS, mouse_curves, response_table, trial_response
+Names are loaded when first used: comparing arms needs parts of SciPy and statsmodels that reading a trial does not.
+"""
 
-__all__ = [
-    "CATEGORIES",
-    "DOUBLING_VARIANTS",
-    "ENDPOINTS",
-    "INTERVAL_KINDS",
-    "READOUT_COLUMNS",
-    "RESPONSE_COLUMNS",
-    "RULES",
-    "KaplanMeier",
-    "agree",
-    "at_risk",
-    "best_average_response",
-    "best_response",
-    "confidence_interval",
-    "curve_distance",
-    "depth_of_response",
-    "kaplan_meier",
-    "median",
-    "mouse_curves",
-    "mrecist",
-    "quantile",
-    "quantile_interval",
-    "readout_observed",
-    "readout_trial",
-    "response_table",
-    "restricted_mean",
-    "survival_at",
-    "time_to_doubling",
-    "trial_response",
-    "volume_to_diameter_pct",
-    "wilson_interval",
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_MODULES = {
+    "agreement": ("agree",),
+    "contingency": ("Kappa", "OddsRatio", "cohen_kappa", "conditional_odds_ratio", "fisher_exact"),
+    "cox": ("CoxRegression", "ProportionalHazards", "cox_regression", "proportional_hazards_test"),
+    "growth_rates": ("MODELS", "SCALES", "SteinFojo", "stein_fojo"),
+    "inhibition": ("TGI_VARIANTS", "growth_inhibition"),
+    "interval_censoring": ("Turnbull", "interval_quantile", "interval_survival", "turnbull"),
+    "intervals": ("PROPORTION_METHODS", "proportion_interval", "wilson_interval"),
+    "measurement_agreement": (
+        *("Correlation", "LimitsOfAgreement", "kendall", "kolmogorov_smirnov"),
+        *("limits_of_agreement", "lin_concordance", "pearson", "spearman_test"),
+    ),
+    "metrics_table": ("CURVE_METRICS", "curve_metrics"),
+    "mixed_model": ("RANDOM_EFFECTS", "growth_contrast", "growth_model"),
+    "one_arm": (
+        *("Difference", "Landmark", "Rate", "landmark_survival", "response_rate"),
+        "restricted_mean_difference",
+    ),
+    "paired": (
+        *("McNemar", "PairedTest", "mcnemar", "mcnemar_counts"),
+        *("paired_prentice_wilcoxon", "paired_sign_test", "signed_rank"),
+    ),
+    "parametric": ("ParametricFit", "interval_parametric_survival", "parametric_survival"),
+    "rank_tests": ("LogRank", "logrank"),
+    "readout": ("ENDPOINTS", "READOUT_COLUMNS", "readout_observed", "readout_trial"),
+    "regrowth": (
+        *("CELLS_PER_MM3", "DETECTION_LIMIT_MM3", "DURATION_VARIANTS", "cell_depth"),
+        *("duration_of_response", "nadir", "regrowth_rate", "sheet_category"),
+    ),
+    "response": (
+        *("CATEGORIES", "DOUBLING_VARIANTS", "RULES", "best_average_response", "best_response"),
+        *("depth_of_response", "mrecist", "time_to_doubling", "volume_to_diameter_pct"),
+    ),
+    "risk_sets": ("stack_arms",),
+    "shape": ("END_VARIANTS", "contrast", "curve_shape"),
+    "survival": (
+        *("INTERVAL_KINDS", "KaplanMeier", "at_risk", "confidence_interval", "curve_distance"),
+        *("kaplan_meier", "median", "quantile", "quantile_interval", "restricted_mean", "survival_at"),
+    ),
+    "tables": ("RESPONSE_COLUMNS", "mouse_curves", "response_table", "trial_response"),
+    "two_arm_hazard": ("HazardRatio", "TIES", "hazard_ratio"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'avatar_trials.endpoints' has no attribute {name!r}")
+    return getattr(import_module(f"avatar_trials.endpoints.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)

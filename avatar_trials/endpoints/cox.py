@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
 from scipy.special import chdtrc, ndtri
 
-from avatar_trials.endpoints.hazard_ratio import NOT_ESTIMABLE, TIES
 from avatar_trials.endpoints.intervals import check_level
 from avatar_trials.endpoints.partial_likelihood import (
     Cohort,
@@ -21,6 +20,7 @@ from avatar_trials.endpoints.partial_likelihood import (
     score_residuals,
 )
 from avatar_trials.endpoints.survival import kaplan_meier
+from avatar_trials.endpoints.two_arm_hazard import NOT_ESTIMABLE, TIES
 
 Floats = NDArray[np.float64]
 

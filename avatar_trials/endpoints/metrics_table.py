@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from avatar_trials.endpoints import regrowth, response
 from avatar_trials.endpoints.controls import Controls, control_curves
-from avatar_trials.endpoints.curve_shape import check_end, contrast_of, curve_shape_of, pair
-from avatar_trials.endpoints.growth_inhibition import growth_inhibition_of
+from avatar_trials.endpoints.growth_rates import stein_fojo_of
+from avatar_trials.endpoints.inhibition import growth_inhibition_of
 from avatar_trials.endpoints.regrowth import DETECTION_LIMIT_MM3, NO_BASELINE, NO_LATER_VISIT, Texts, reasons
 from avatar_trials.endpoints.response import Curves
-from avatar_trials.endpoints.stein_fojo import stein_fojo_of
+from avatar_trials.endpoints.shape import check_end, contrast_of, curve_shape_of, pair
 from avatar_trials.endpoints.tables import mouse_curves, responses
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ def recorded_now() -> dict[str, Any]:
         "vanished": int((volume == 0).sum()),
         "mean_log": float(np.log(volume[volume > 0]).mean()),
         "readout": [
-            [float(rows.loc[(arm, name), column]) for column in ("estimate", "lower", "upper")]  # type: ignore[arg-type]
+            [float(rows.loc[(arm, name), column]) for column in ("estimate", "lower", "upper")]
             for arm, name in READ
         ],
     }

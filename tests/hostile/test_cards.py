@@ -219,7 +219,7 @@ CASES = [
         "unknown rule",
         "mrecist_rule",
         'mrecist_rule = "recist"',
-        "'gao2015_text' or 'pct_sheet'",
+        "'gao2015_text', 'pct_sheet' or 'xeva'",
         "mrecist_rule",
     ),
     Case(

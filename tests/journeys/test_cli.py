@@ -150,6 +150,7 @@ def test_help_names_every_command_and_where_to_start(run: Run) -> None:
         ("run", ["DESIGN", "--volumes", "-o, --out", "--allow-unconverged", "report.html"]),
         ("check", ["FILE", ".csv", ".toml"]),
         ("response", ["VOLUMES", "--rule", "gao2015_text", "pct_sheet", "--doubling", "-o, --out"]),
+        ("metrics", ["VOLUMES", "--rule", "--doubling", "-o, --out"]),
         ("calibrate", ["DESIGN", "--volumes", "-o, --out"]),
         ("emulate", ["DESIGN", "--posterior", "-o, --out", "--allow-unconverged"]),
         ("readout", ["TRIAL", "-o, --out"]),
@@ -204,6 +205,17 @@ def test_a_design_in_capital_letters_is_a_file(run: Run, tmp_path: Path) -> None
 # --- response ----------------------------------------------------------------------------------------------------
 
 
+def test_every_metric_of_two_mice(run: Run, tmp_path: Path) -> None:
+    """One row a mouse; mouse m1 (200, 300, 500 on days 0, 7, 14) has its nadir at the baseline's next visit."""
+    (tmp_path / "volumes.csv").write_text(VOLUMES, "utf-8")
+    done = run("metrics", "volumes.csv", "-o", "metrics.csv", "--rule", "xeva")
+    assert done.code == 0
+    frame = pd.read_csv(tmp_path / "metrics.csv")
+    assert "2 mice" in done.out
+    assert set(frame["rule"]) == {"xeva"}
+    assert frame.loc[frame["mouse"] == "m1", "auc_mm3_day"].item() == pytest.approx(7 * 250 + 7 * 400)
+
+
 def test_response_of_two_mice_by_hand(run: Run, tmp_path: Path) -> None:
     """Mouse m1: 200, 300, 500 on days 0, 7, 14, doubled; m2: 200, 150, 60, 20, 4 to day 28."""
     (tmp_path / "volumes.csv").write_text(VOLUMES, "utf-8")
@@ -242,7 +254,7 @@ def test_response_of_the_embedded_panel_under_both_rules(run: Run, tmp_path: Pat
     [
         (
             ["volumes.csv", "--rule", "recist"],
-            "--rule 'recist' is unknown. Known are gao2015_text, pct_sheet",
+            "--rule 'recist' is unknown. Known are gao2015_text, pct_sheet, xeva",
         ),
         (["volumes.csv", "--doubling", "weekly"], "--doubling 'weekly' is unknown"),
         (["nowhere.csv"], "nowhere.csv"),

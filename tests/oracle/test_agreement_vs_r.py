@@ -13,7 +13,6 @@ from scipy import stats
 
 from avatar_trials.endpoints.contingency import cohen_kappa, conditional_odds_ratio, fisher_exact
 from avatar_trials.endpoints.intervals import proportion_interval, quantile, wilson_interval
-from avatar_trials.endpoints.logrank import logrank
 from avatar_trials.endpoints.measurement_agreement import (
     kendall,
     kolmogorov_smirnov,
@@ -29,6 +28,7 @@ from avatar_trials.endpoints.paired import (
     paired_sign_test,
     signed_rank,
 )
+from avatar_trials.endpoints.rank_tests import logrank
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
 R = json.loads((FIXTURES / "agreement.json").read_text())

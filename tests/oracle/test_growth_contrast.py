@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from avatar_trials.endpoints.growth_contrast import RANDOM_EFFECTS, growth_contrast, growth_model
+from avatar_trials.endpoints.mixed_model import RANDOM_EFFECTS, growth_contrast, growth_model
 from avatar_trials.intake import GrowthTable
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from avatar_trials import endpoints
-from avatar_trials.endpoints import curve_shape, growth_inhibition, regrowth
+from avatar_trials.endpoints import inhibition as growth_inhibition
+from avatar_trials.endpoints import regrowth
+from avatar_trials.endpoints import shape as curve_shape
 from avatar_trials.endpoints.metrics_table import CURVE_METRICS, curve_metrics
 from avatar_trials.endpoints.response import relative_curves
 from avatar_trials.intake import GrowthTable

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from avatar_trials.endpoints.stein_fojo import MODELS, PARAMETERS, SCALES, stein_fojo
+from avatar_trials.endpoints.growth_rates import MODELS, PARAMETERS, SCALES, stein_fojo
 
 Floats = NDArray[np.float64]
 DAYS = np.arange(0.0, 64.0, 3.5)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from avatar_trials.endpoints.interval_censoring import interval_quantile, interval_survival, turnbull
 from avatar_trials.endpoints.survival import kaplan_meier, median
-from avatar_trials.endpoints.turnbull import interval_quantile, interval_survival, turnbull
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
 TURNBULL = json.loads((FIXTURES / "turnbull.json").read_text())

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from avatar_trials.endpoints.cox import cox_regression, proportional_hazards_test
-from avatar_trials.endpoints.hazard_ratio import NOT_ESTIMABLE, hazard_ratio
-from avatar_trials.endpoints.logrank import logrank
 from avatar_trials.endpoints.parametric import interval_parametric_survival, parametric_survival
+from avatar_trials.endpoints.rank_tests import logrank
 from avatar_trials.endpoints.risk_sets import stack_arms
+from avatar_trials.endpoints.two_arm_hazard import NOT_ESTIMABLE, hazard_ratio
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
 LOGRANK = json.loads((FIXTURES / "logrank.json").read_text())

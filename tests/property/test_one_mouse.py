@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from avatar_trials import endpoints
-from avatar_trials.endpoints import curve_shape, growth_inhibition, regrowth, response, stein_fojo
+from avatar_trials.endpoints import growth_rates as stein_fojo
+from avatar_trials.endpoints import inhibition as growth_inhibition
+from avatar_trials.endpoints import regrowth, response
+from avatar_trials.endpoints import shape as curve_shape
 from avatar_trials.endpoints.metrics_table import CURVE_METRICS, curve_metrics
 from avatar_trials.intake import GrowthTable
 

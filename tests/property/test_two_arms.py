@@ -9,10 +9,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from avatar_trials.endpoints.cox import cox_regression
-from avatar_trials.endpoints.hazard_ratio import hazard_ratio
-from avatar_trials.endpoints.logrank import logrank
+from avatar_trials.endpoints.interval_censoring import turnbull
+from avatar_trials.endpoints.rank_tests import logrank
 from avatar_trials.endpoints.survival import kaplan_meier, median, restricted_mean
-from avatar_trials.endpoints.turnbull import turnbull
+from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
 
 MICE = st.lists(
     st.tuples(st.integers(0, 9), st.booleans(), st.booleans(), st.integers(0, 3)), min_size=2, max_size=25

@@ -21,9 +21,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from avatar_trials.endpoints.curve_shape import Pair, pair
 from avatar_trials.endpoints.regrowth import Texts
 from avatar_trials.endpoints.response import Floats, at_visit, relative_curves
+from avatar_trials.endpoints.shape import Pair, pair
 
 TGI_VARIANTS = ("delta_volume", "rtv", "auc_rtv", "xeva")
 
