@@ -166,7 +166,8 @@ def replicate_call_probabilities(posterior: xr.DataTree, *, rule: str) -> pd.Dat
     `posterior` as in posterior.nc: posterior_predictive/volume_mm3 (chain, draw, obs), constant_data (day, curve by
     obs; avatar, arm by mouse) and observed_data/volume_mm3. The question answered is `replicate`: the call that a
     new set of readings of the same growth curve would get, with wander and caliper error drawn anew. It carries the
-    uncertainty of the curve; it is not the probability that this mouse's call was right. ValueError without predictions.
+    uncertainty of the curve; it is not the probability that this mouse's call was right. ValueError without
+    predictions.
     """
     kernels.check_rule(rule)
     missing = {"posterior_predictive", "observed_data", "constant_data"} - set(posterior.children)

@@ -6,17 +6,19 @@ instead would count the caliper's error twice.
 One sweep: the precision of every reading given the true volumes (Student's t as a mixture of normals); readings below
 the detection limit given the true volumes; the whole path of true volumes by forward filter and backward sampling
 (Carter & Kohn, Biometrika 1994;81:541), with the caliper's scale taken at the reading, and a Metropolis step that makes
-it that of the true volume. All mice and many chains go side by side.
+it that of the true volume. Paths below the limit would move by one caliper error a sweep and may span many, so
+readings below detection are drawn with a scale stretched by turns, which the Metropolis step sets right. All mice and
+many chains go side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtri_exp
+from scipy.special import stdtr, stdtrit
 
 from avatar_trials.endpoints.noise_model import GrowthPrior, NoiseModel
 from avatar_trials.seeds import stream
@@ -25,10 +27,12 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Names = Sequence[tuple[str, ...]]
 
-CHAINS = 100
+CHAINS = 40
 WARM_UP = 20
-# A path below the detection limit moves by about one caliper error a sweep, and may span several.
-WARM_UP_CENSORED = 150
+# Paths that reach below the detection limit mix more slowly: measured on curves with up to eleven such readings.
+WARM_UP_CENSORED = 100
+# Times the caliper's scale at the limit: how freely a path moves below it, from sweep to sweep.
+STRETCHES = (1.0, 2.5, 6.0)
 NUMBERS_AT_A_TIME = 3_000_000
 
 
@@ -109,11 +113,11 @@ def _readings(day: Floats, volume: Floats, noise: NoiseModel) -> _Readings:
     limit = noise.detection_limit_mm3
     below = seen & (volume < limit)
     reading = np.where(seen & ~below, volume, limit)
-    pilot = noise.log_variance(np.where(below, 0.5 * limit, reading))
+    pilot = noise.log_variance(reading)
     gap = np.where(exists, np.diff(day, axis=-1, prepend=0.0), 0.0)
     last = np.arange(day.shape[-1]) == exists.sum(axis=-1, keepdims=True) - 1
-    fields = (gap, np.log(reading), pilot, seen, below, last)
-    return _Readings(*(field.T[..., None] for field in fields))
+    by_visit = [x.T[..., None] for x in (gap, np.log(reading), pilot)]
+    return _Readings(*by_visit, *(x.T[..., None] for x in (seen, below, last)))
 
 
 def _chance(
@@ -139,41 +143,61 @@ def _sampled(
 ) -> Floats:
     """Paths (visit, mouse, draw) of the last `kept` sweeps, chain by chain."""
     sweeps, *shape = chance.precision.shape
+    pilot = readings.pilot
+    below = np.nonzero(readings.below[..., 0])
     limit = np.log(noise.detection_limit_mm3)
-    reading = np.broadcast_to(readings.log_reading, shape)
-    path = np.where(readings.below, limit - 1.0, reading)
+    at_limit = noise.log_variance(np.asarray(noise.detection_limit_mm3))
+    reading = np.array(np.broadcast_to(readings.log_reading, shape))
+    above = replace(readings, seen=readings.seen & ~readings.below)
+    # Chains start apart: from paths that do not yet know of the readings below detection.
+    path = _drawn_path(reading, np.broadcast_to(pilot, shape), above, prior, chance.path[0])
     collected = []
-    for sweep in range(sweeps):
-        squared = noise.log_variance(np.exp(path))
-        surprise = (reading - path) ** 2 / squared
-        precision = chance.precision[sweep] / (0.5 * (noise.nu + surprise))
-        if readings.below.any():
-            sd = np.sqrt(squared / precision)
-            # Inverse of the normal distribution function cut off at the limit, in logs: far above it nothing is lost.
-            share = np.log(np.maximum(chance.below[sweep], 1e-300)) + log_ndtr((limit - path) / sd)
-            reading = np.where(readings.below, path + sd * ndtri_exp(share), reading)
-        proposed = _drawn_path(reading, readings.pilot / precision, readings, prior, chance.path[sweep])
-        gain = _weight(proposed, reading, precision, readings, noise)
-        gain = gain - _weight(path, reading, precision, readings, noise)
+    for sweep in range(1, sweeps):
+        stretch = STRETCHES[sweep % len(STRETCHES)]
+        scale_below = stretch * np.sqrt(at_limit)
+        used = np.where(readings.below, stretch**2 * at_limit, pilot)
+        squared = np.where(readings.below, used, noise.log_variance(np.exp(path)))
+        if below[0].size:
+            # Reading and precision are drawn together, at this sweep's stretch, as they are not kept.
+            share = chance.below[sweep][below] * stdtr(noise.nu, (limit - path[below]) / scale_below)
+            reading[below] = path[below] + scale_below * stdtrit(noise.nu, np.maximum(share, 1e-300))
+        precision = chance.precision[sweep] / (0.5 * (noise.nu + (reading - path) ** 2 / squared))
+        proposed = _drawn_path(reading, used / precision, readings, prior, chance.path[sweep])
+        gain = np.zeros(shape)
+        for candidate, sign in ((proposed, 1.0), (path, -1.0)):
+            weight = np.where(above.seen, _weight(candidate, reading, precision, pilot, noise), 0.0)
+            if below[0].size:
+                scale = np.sqrt(noise.log_variance(np.exp(candidate[below])))
+                weight[below] = _log_stdtr(noise.nu, (limit - candidate[below]) / scale)
+                weight[below] -= _log_stdtr(noise.nu, (limit - candidate[below]) / scale_below)
+            gain += sign * weight
         # Added up visit by visit: the padding of a mouse to the longest of its block cannot change the rounding.
         ratio = np.zeros(shape[1:])
         for at_visit in gain:
             ratio += at_visit
-        moves = (np.log(np.maximum(chance.accept[sweep], 1e-300)) < ratio) | (sweep == 0)
+        moves = np.log(np.maximum(chance.accept[sweep], 1e-300)) < ratio
         path = np.where(moves, proposed, path)
+        if sweep <= (sweeps - kept) // 2:
+            # A better guess of the true volumes, and so of the scale; once left alone, the sampler is exact.
+            guess = noise.log_variance(np.exp(path.mean(axis=-1, keepdims=True)))
+            pilot = guess
         if sweep >= sweeps - kept:
             collected.append(path)
     return np.concatenate(collected, axis=-1)
 
 
+def _log_stdtr(nu: float, at: Floats) -> Floats:
+    """Log of the distribution function of Student's t; its tails are heavy enough not to vanish."""
+    return np.asarray(np.log(np.maximum(stdtr(nu, at), 1e-300)))
+
+
 def _weight(
-    path: Floats, reading: Floats, precision: Floats, readings: _Readings, noise: NoiseModel
+    path: Floats, reading: Floats, precision: Floats, pilot: Floats, noise: NoiseModel
 ) -> Floats:
     """Log density of the readings given a path, beyond that of the proposal's pilot scale; (visit, mouse, chain)."""
     squared = noise.log_variance(np.exp(path))
     missed = precision * (reading - path) ** 2
-    log_ratio = -0.5 * (np.log(squared) + missed * (1.0 / squared - 1.0 / readings.pilot))
-    return np.where(readings.seen, log_ratio, 0.0)
+    return np.asarray(-0.5 * (np.log(squared) + missed * (1.0 / squared - 1.0 / pilot)))
 
 
 def _drawn_path(
@@ -205,7 +229,7 @@ def _drawn_path(
         var, cov = (1.0 - kept) * var, (1.0 - kept) * cov
         filtered.append((size, rate, var, cov, var_rate))
 
-    path = np.empty(reading.shape)
+    path, drawn = np.empty(reading.shape), (size, rate)
     n_visits = len(reading)
     for visit in reversed(range(n_visits)):
         size, rate, var, cov, var_rate = filtered[visit]
@@ -217,7 +241,7 @@ def _drawn_path(
             with_size, with_rate = var + gap * cov, cov + gap * var_rate
             j00, j01 = (with_size * c - cov * b) * inverse, (cov * a - with_size * b) * inverse
             j10, j11 = (with_rate * c - var_rate * b) * inverse, (var_rate * a - with_rate * b) * inverse
-            off_size, off_rate = next_size - size_next, next_rate - rate_next
+            off_size, off_rate = drawn[0] - size_next, drawn[1] - rate_next
             size, rate = size + j00 * off_size + j01 * off_rate, rate + j10 * off_size + j11 * off_rate
             var, cov, var_rate = (
                 var - j00 * with_size - j01 * cov,
@@ -227,7 +251,7 @@ def _drawn_path(
         sd = np.sqrt(np.maximum(var, 1e-30))
         first, second = normals[visit, ..., 0], normals[visit, ..., 1]
         slope = cov / sd
-        next_size = size + sd * first
-        next_rate = rate + slope * first + np.sqrt(np.maximum(var_rate - slope**2, 0.0)) * second
-        path[visit] = next_size
+        rate = rate + slope * first + np.sqrt(np.maximum(var_rate - slope**2, 0.0)) * second
+        drawn = (size + sd * first, rate)
+        path[visit] = drawn[0]
     return path
