@@ -45,7 +45,7 @@ CALL_COLUMNS = (
 )
 NO_BASELINE = "no positive volume at day 0"
 NO_VISIT = "no visit the rule can judge"
-DRAWS_AT_A_TIME = 2_000_000
+DRAWS_AT_A_TIME = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,17 @@ def call_probability(
     called = _called(days, volume, rule)
     has_baseline = (days[:, 0] == 0) & (volume[:, 0] > 0)
     shares, n_draws = np.full((len(volume), len(CATEGORIES)), np.nan), np.zeros(len(volume), dtype=np.intp)
-    step = max(1, DRAWS_AT_A_TIME // (draws * days.shape[-1]))
     members = np.flatnonzero(has_baseline & (called != ""))
-    for start in range(0, len(members), step):
-        mice = members[start : start + step]
+    # The longest curves first: each block is as wide as its first mouse.
+    length = (
+        np.where(np.isfinite(volume), days, 0.0).max(axis=-1)
+        if assessed == "daily"
+        else np.isfinite(volume).sum(-1)
+    )
+    members = members[np.argsort(-length[members], kind="stable")]
+    while members.size:
+        step = max(1, int(DRAWS_AT_A_TIME // (draws * (length[members[0]] + 1))))
+        mice, members = members[:step], members[step:]
         own = [names[mouse] for mouse in mice]
         grid, read = _grid(days[mice], volume[mice], assessed)
         paths = true_log_volumes(grid, read, own, noise=noise, prior=prior, draws=draws, seed=seed)

@@ -287,9 +287,9 @@ def _crossing_day(
             from_zero = low == 0
             low, high, limit = np.log(low), np.log(high), np.log(limit)
         share = (limit - low) / (high - low)
-    whole = from_zero | ((at <= 1) & (doubling == "pct_sheet"))
+    whole = from_zero | (at == 0) | ((at == 1) & (doubling == "pct_sheet"))
     day_before = _take(days, before)
-    return np.where(whole, day_at, day_before + share * (day_at - day_before))
+    return np.where(whole, day_at, day_before + np.where(whole, 1.0, share) * (day_at - day_before))
 
 
 def _take(values: Floats, index: NDArray[np.intp]) -> Floats:

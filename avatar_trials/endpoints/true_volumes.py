@@ -191,9 +191,7 @@ def _log_stdtr(nu: float, at: Floats) -> Floats:
     return np.asarray(np.log(np.maximum(stdtr(nu, at), 1e-300)))
 
 
-def _weight(
-    path: Floats, reading: Floats, precision: Floats, pilot: Floats, noise: NoiseModel
-) -> Floats:
+def _weight(path: Floats, reading: Floats, precision: Floats, pilot: Floats, noise: NoiseModel) -> Floats:
     """Log density of the readings given a path, beyond that of the proposal's pilot scale; (visit, mouse, chain)."""
     squared = noise.log_variance(np.exp(path))
     missed = precision * (reading - path) ** 2
