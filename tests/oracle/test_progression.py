@@ -238,7 +238,7 @@ def test_days_in_disorder_are_refused() -> None:
         found(FALLING_THEN_GROWING, [0.0, 14, 7, 21, 28])
 
 
-def slow_recist(day: Floats, volume: Floats, floor_mm3: float) -> tuple[float, bool]:
+def slow_recist(day: Floats, volume: NDArray[Any], floor_mm3: float) -> tuple[float, bool]:
     nadir, last = volume[0], 0.0
     for d, v in zip(day[1:], volume[1:], strict=True):
         if np.isnan(v):
@@ -251,11 +251,11 @@ def slow_recist(day: Floats, volume: Floats, floor_mm3: float) -> tuple[float, b
 
 def test_nadir_progression_as_read_out_one_visit_at_a_time() -> None:
     rng = np.random.default_rng(3)
-    volume = np.round(200 * np.exp(np.cumsum(rng.normal(-0.05, 0.5, (400, 15)), axis=1)), 2)
+    volume: Floats = np.round(200 * np.exp(np.cumsum(rng.normal(-0.05, 0.5, (400, 15)), axis=1)), 2)
     volume[rng.random(volume.shape) < 0.05] = 0.0
     volume[:, 0] = 200.0
     volume[np.arange(400)[:, None] % 6 + 9 < np.arange(15)] = np.nan
-    day = 3.5 * np.arange(15)
+    day: Floats = 3.5 * np.arange(15.0)
     result = found(volume, day)
     expected = [slow_recist(day, v, 30.0) for v in volume]
     assert 40 < sum(event for _, event in expected) < 380
