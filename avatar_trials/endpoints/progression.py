@@ -265,11 +265,10 @@ def _crossings(
             level = PROGRESSION_RATIO * baseline
             crossed = volume >= level
         else:
+            # A visit that is itself the nadir stays below the limit it sets.
             nadir = np.minimum.accumulate(volume, axis=-1)
-            nadir = np.concatenate([nadir[..., :1], nadir[..., :-1]], axis=-1)
             level = np.maximum(PROGRESSION_RATIO * nadir, floor.volume_mm3(nadir))
             crossed = volume >= level
-    crossed[..., 0] = False
     return crossed, level
 
 

@@ -28,7 +28,7 @@ Bools = NDArray[np.bool_]
 Names = Sequence[tuple[str, ...]]
 
 CHAINS = 40
-WARM_UP = 20
+WARM_UP = 12
 # Paths that reach below the detection limit mix more slowly: measured on curves with up to eleven such readings.
 WARM_UP_CENSORED = 100
 # Times the caliper's scale at the limit: how freely a path moves below it, from sweep to sweep.
@@ -151,32 +151,33 @@ def _sampled(
     above = replace(readings, seen=readings.seen & ~readings.below)
     # Chains start apart: from paths that do not yet know of the readings below detection.
     path = _drawn_path(reading, np.broadcast_to(pilot, shape), above, prior, chance.path[0])
+    held = _log_below(path[below], limit, noise)
     collected = []
     for sweep in range(1, sweeps):
         stretch = STRETCHES[sweep % len(STRETCHES)]
         scale_below = stretch * np.sqrt(at_limit)
         used = np.where(readings.below, stretch**2 * at_limit, pilot)
         squared = np.where(readings.below, used, noise.log_variance(np.exp(path)))
+        share = stdtr(noise.nu, (limit - path[below]) / scale_below)
         if below[0].size:
             # Reading and precision are drawn together, at this sweep's stretch, as they are not kept.
-            share = chance.below[sweep][below] * stdtr(noise.nu, (limit - path[below]) / scale_below)
-            reading[below] = path[below] + scale_below * stdtrit(noise.nu, np.maximum(share, 1e-300))
+            within = np.maximum(chance.below[sweep][below] * share, 1e-300)
+            reading[below] = path[below] + scale_below * stdtrit(noise.nu, within)
         precision = chance.precision[sweep] / (0.5 * (noise.nu + (reading - path) ** 2 / squared))
         proposed = _drawn_path(reading, used / precision, readings, prior, chance.path[sweep])
-        gain = np.zeros(shape)
-        for candidate, sign in ((proposed, 1.0), (path, -1.0)):
-            weight = np.where(above.seen, _weight(candidate, reading, precision, pilot, noise), 0.0)
-            if below[0].size:
-                scale = np.sqrt(noise.log_variance(np.exp(candidate[below])))
-                weight[below] = _log_stdtr(noise.nu, (limit - candidate[below]) / scale)
-                weight[below] -= _log_stdtr(noise.nu, (limit - candidate[below]) / scale_below)
-            gain += sign * weight
+        gain = _weight(proposed, reading, precision, pilot, noise)
+        gain -= _weight(path, reading, precision, pilot, noise)
+        gain = np.where(above.seen, gain, 0.0)
+        holds = _log_below(proposed[below], limit, noise)
+        proposed_share = stdtr(noise.nu, (limit - proposed[below]) / scale_below)
+        gain[below] = holds - _log(proposed_share) - (held - _log(share))
         # Added up visit by visit: the padding of a mouse to the longest of its block cannot change the rounding.
         ratio = np.zeros(shape[1:])
         for at_visit in gain:
             ratio += at_visit
         moves = np.log(np.maximum(chance.accept[sweep], 1e-300)) < ratio
         path = np.where(moves, proposed, path)
+        held = np.where(moves[below[1]], holds, held)
         if sweep <= (sweeps - kept) // 2:
             # A better guess of the true volumes, and so of the scale; once left alone, the sampler is exact.
             guess = noise.log_variance(np.exp(path.mean(axis=-1, keepdims=True)))
@@ -186,9 +187,15 @@ def _sampled(
     return np.concatenate(collected, axis=-1)
 
 
-def _log_stdtr(nu: float, at: Floats) -> Floats:
-    """Log of the distribution function of Student's t; its tails are heavy enough not to vanish."""
-    return np.asarray(np.log(np.maximum(stdtr(nu, at), 1e-300)))
+def _log_below(path: Floats, limit: float, noise: NoiseModel) -> Floats:
+    """Log probability that a caliper reads below the limit."""
+    scale = np.sqrt(noise.log_variance(np.exp(path)))
+    return _log(stdtr(noise.nu, (limit - path) / scale))
+
+
+def _log(probability: Floats) -> Floats:
+    # The tails of Student's t are heavy: what is smaller than this lies millions of scales away.
+    return np.asarray(np.log(np.maximum(probability, 1e-300)))
 
 
 def _weight(path: Floats, reading: Floats, precision: Floats, pilot: Floats, noise: NoiseModel) -> Floats:
