@@ -30,7 +30,7 @@ Names = Sequence[tuple[str, ...]]
 CHAINS = 40
 WARM_UP = 12
 # Paths that reach below the detection limit mix more slowly: measured on curves with up to eleven such readings.
-WARM_UP_CENSORED = 100
+WARM_UP_CENSORED = 60
 # Times the caliper's scale at the limit: how freely a path moves below it, from sweep to sweep.
 STRETCHES = (1.0, 2.5, 6.0)
 NUMBERS_AT_A_TIME = 3_000_000
@@ -180,8 +180,7 @@ def _sampled(
         held = np.where(moves[below[1]], holds, held)
         if sweep <= (sweeps - kept) // 2:
             # A better guess of the true volumes, and so of the scale; once left alone, the sampler is exact.
-            guess = noise.log_variance(np.exp(path.mean(axis=-1, keepdims=True)))
-            pilot = guess
+            pilot = noise.log_variance(np.exp(path.mean(axis=-1, keepdims=True)))
         if sweep >= sweeps - kept:
             collected.append(path)
     return np.concatenate(collected, axis=-1)

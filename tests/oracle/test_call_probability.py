@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.special
 import scipy.stats
 import xarray as xr
 from numpy.typing import NDArray
@@ -96,7 +97,7 @@ CURVES = {
 def test_against_importance_sampling_from_the_prior(curve: str) -> None:
     day, volume = (np.array(x) for x in CURVES[curve])
     noise = NoiseModel(delta_mm=0.5)
-    prior = GrowthPrior(start_log_sd=0.5, rate_mean=-0.02, rate_sd=0.06)
+    prior = GrowthPrior(start_log_sd=0.5, rate_mean=-0.02, rate_sd=0.06, rate_weekly=0.06, wander_weekly=0.1)
     rng = random(1)
     path = prior_paths(600_000, day, prior, rng, steps=4)
     scale, limit = error_scale(path, noise), np.log(noise.detection_limit_mm3)
@@ -180,6 +181,23 @@ def test_stated_probabilities_come_true(
 
     assert brier(ours) < 0.85 * brier(naive)
     assert np.abs(reliability(naive, hit[kept])).max() > 5
+
+
+def test_stated_probabilities_come_true_for_tumours_of_another_law() -> None:
+    """Two clones under treatment, a quarter of the mice untreated: nothing the prior on growth was told."""
+    rng, n, day = random(21), 1500, 3.5 * np.arange(12.0)
+    growth = 0.05 * np.exp(0.5 * rng.standard_normal((n, 1)))
+    kill = np.minimum(0.05 * np.exp(0.8 * rng.standard_normal((n, 1))), 0.2) * (rng.random((n, 1)) > 0.25)
+    resistant = scipy.special.expit(-3.5 + 2 * rng.standard_normal((n, 1)))
+    clones = (1 - resistant) * np.exp((growth - kill) * day) + resistant * np.exp(growth * day)
+    wander = np.cumsum(0.07 * rng.standard_normal((n, 12)), axis=1)
+    wander[:, 0] = 0.16 * rng.standard_normal(n)
+    path = np.log(200 * clones) + wander
+    hit = category(day, np.exp(path))[:, None] == np.array(endpoints.CATEGORIES)
+    result = called(day, read(path, NoiseModel(), rng), NoiseModel(), GrowthPrior(), 300)
+    kept = result.why_undefined == ""
+    assert np.abs(reliability(result.probability[kept], hit[kept])).max() < 3.3
+    np.testing.assert_allclose(result.probability[kept].mean(axis=0), hit[kept].mean(axis=0), atol=0.015)
 
 
 def test_without_error_the_call_is_certain() -> None:
