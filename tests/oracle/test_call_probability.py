@@ -134,7 +134,7 @@ def reliability(stated: Floats, hit: NDArray[np.bool_]) -> Floats:
     z = []
     for i in range(len(edges) + 1):
         own = bins == i
-        assert own.sum() > 40
+        assert own.sum() > 20
         # Half a hit: in a bin where next to nothing is expected a z alone would be all of one chance event.
         spread = np.sqrt((p[own] * (1 - p[own])).sum() + 0.5)
         z.append((h[own].sum() - p[own].sum()) / spread)
@@ -144,10 +144,10 @@ def reliability(stated: Floats, hit: NDArray[np.bool_]) -> Floats:
 @pytest.mark.parametrize(
     ("n", "noise", "prior", "day"),
     [
-        (2500, NoiseModel(), NARROW_START, [0.0, 3, 7, 10, 14, 17, 21, 24, 28]),
-        (1500, NoiseModel(delta_mm=0.5), GrowthPrior(start_log_sd=0.3, rate_mean=0.0), [0.0, 10, 20, 30]),
+        (1000, NoiseModel(), NARROW_START, [0.0, 3, 7, 10, 14, 17, 21, 24, 28]),
+        (1000, NoiseModel(delta_mm=0.5), GrowthPrior(start_log_sd=0.3, rate_mean=0.0), [0.0, 10, 20, 30]),
         (
-            900, NoiseModel(), GrowthPrior(start_log_sd=0.3, rate_mean=-0.05, rate_sd=0.06),
+            600, NoiseModel(), GrowthPrior(start_log_sd=0.3, rate_mean=-0.05, rate_sd=0.06),
             [0.0, 7, 14, 21, 28],
         ),
     ],
@@ -156,12 +156,13 @@ def reliability(stated: Floats, hit: NDArray[np.bool_]) -> Floats:
 def test_stated_probabilities_come_true(
     n: int, noise: NoiseModel, prior: GrowthPrior, day: list[float]
 ) -> None:
-    days, rng = np.array(day), random(11)
+    days, rng = np.array(day), random(12)
     path = prior_paths(n, days, prior, rng, steps=20)
     volume = read(path, noise, rng)
     hit = category(days, np.exp(path))[:, None] == np.array(endpoints.CATEGORIES)
 
-    result = called(days, volume, noise, prior, 300)
+    # Draws enough that a stated 0 is not for want of draws.
+    result = called(days, volume, noise, prior, 800)
     kept = result.why_undefined == ""
     assert kept.mean() > 0.99
     np.testing.assert_allclose(result.probability[kept].sum(axis=1), 1.0)
@@ -185,7 +186,7 @@ def test_stated_probabilities_come_true(
 
 def test_stated_probabilities_come_true_for_tumours_of_another_law() -> None:
     """Two clones under treatment, a quarter of the mice untreated: nothing the prior on growth was told."""
-    rng, n, day = random(21), 1500, 3.5 * np.arange(12.0)
+    rng, n, day = random(21), 900, 3.5 * np.arange(12.0)
     growth = 0.05 * np.exp(0.5 * rng.standard_normal((n, 1)))
     kill = np.minimum(0.05 * np.exp(0.8 * rng.standard_normal((n, 1))), 0.2) * (rng.random((n, 1)) > 0.25)
     resistant = scipy.special.expit(-3.5 + 2 * rng.standard_normal((n, 1)))

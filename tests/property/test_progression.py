@@ -220,7 +220,7 @@ def test_a_trial_is_its_mice_one_by_one() -> None:
     trial = xr.Dataset(
         {
             "volume_mm3": ((*dims, "visit"), volume),
-            "left_day": (dims, day[last]),
+            "left_day": (dims, day[last] + 1.0),
             "left_reason": (dims, reason, {"flag_meanings": "study_end size removed"}),
         },
         coords={"day": ("visit", day), "arm": ["a", "b", "c"]},
@@ -231,7 +231,9 @@ def test_a_trial_is_its_mice_one_by_one() -> None:
     assert result.attrs["method"].startswith("TTF, recist_volume")
     names = np.array(["study_end", "size", "removed"])
     for place in np.ndindex(shape):
-        one = progression(day, volume[place], left_reason=names[reason[place]], **chosen)
+        one = progression(
+            day, volume[place], left_reason=names[reason[place]], left_day=day[last[place]] + 1.0, **chosen
+        )
         cell = result.isel(dict(zip(dims, place, strict=True)))
         assert cell["cause"] == one.cause
         assert cell["event"] == one.event
