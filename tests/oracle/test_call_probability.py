@@ -181,7 +181,8 @@ def test_stated_probabilities_come_true(
         return float(((p - hit[kept]) ** 2).sum(axis=1).mean())
 
     assert brier(ours) < 0.85 * brier(naive)
-    assert np.abs(reliability(naive, hit[kept])).max() > 5
+    if np.diff(days).min() >= 7:
+        assert np.abs(reliability(naive, hit[kept])).max() > 5
 
 
 def test_stated_probabilities_come_true_for_tumours_of_another_law() -> None:
