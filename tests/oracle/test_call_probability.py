@@ -90,6 +90,7 @@ CURVES = {
     "outlier": ([0.0, 7, 14, 21], [210.0, 230, 90, 260]),
     "below": ([0.0, 10, 17, 24], [120.0, 40, 0, 30]),
     "gone": ([0.0, 14, 21], [100.0, 0, 0]),
+    "grazing": ([0.0, 7, 14, 21], [40.0, 0, 18, 0]),
 }
 
 
@@ -97,7 +98,10 @@ CURVES = {
 def test_against_importance_sampling_from_the_prior(curve: str) -> None:
     day, volume = (np.array(x) for x in CURVES[curve])
     noise = NoiseModel(delta_mm=0.5)
-    prior = GrowthPrior(start_log_sd=0.5, rate_mean=-0.02, rate_sd=0.06, rate_weekly=0.06, wander_weekly=0.1)
+    prior = GrowthPrior(
+        start_mm3=volume[0], start_log_sd=0.5, rate_mean=-0.02, rate_sd=0.06,
+        rate_weekly=0.06, wander_weekly=0.1,
+    )  # fmt: skip
     rng = random(1)
     path = prior_paths(600_000, day, prior, rng, steps=4)
     scale, limit = error_scale(path, noise), np.log(noise.detection_limit_mm3)
