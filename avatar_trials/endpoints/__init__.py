@@ -10,8 +10,17 @@ from typing import Any
 
 _MODULES = {
     "agreement": ("agree",),
+    "call_certainty": (
+        *("ASSESSMENTS", "CALL_COLUMNS", "QUESTIONS", "CallProbabilities", "call_probabilities"),
+        *("call_probability", "category_shares", "replicate_call_probabilities"),
+    ),
+    "competing_risks": ("CumulativeIncidence", "cumulative_incidence"),
     "contingency": ("Kappa", "OddsRatio", "cohen_kappa", "conditional_odds_ratio", "fisher_exact"),
     "cox": ("CoxRegression", "ProportionalHazards", "cox_regression", "proportional_hazards_test"),
+    "disease_progression": (
+        *("CLINICAL_FLOOR", "LEFT_REASONS", "MOUSE_FLOOR", "PROGRESSION_ENDPOINTS", "PROGRESSION_VARIANTS"),
+        *("TIMINGS", "AbsoluteFloor", "Progression", "progression", "reasons_of_codes"),
+    ),
     "growth_rates": ("MODELS", "SCALES", "SteinFojo", "stein_fojo"),
     "inhibition": ("TGI_VARIANTS", "growth_inhibition"),
     "interval_censoring": ("Turnbull", "interval_quantile", "interval_survival", "turnbull"),
@@ -22,6 +31,7 @@ _MODULES = {
     ),
     "metrics_table": ("CURVE_METRICS", "curve_metrics"),
     "mixed_model": ("RANDOM_EFFECTS", "growth_contrast", "growth_model"),
+    "noise_model": ("GrowthPrior", "NoiseModel"),
     "one_arm": (
         *("Difference", "Landmark", "Rate", "landmark_survival", "response_rate"),
         "restricted_mean_difference",
@@ -31,6 +41,7 @@ _MODULES = {
         *("paired_prentice_wilcoxon", "paired_sign_test", "signed_rank"),
     ),
     "parametric": ("ParametricFit", "interval_parametric_survival", "parametric_survival"),
+    "progression_tables": ("PROGRESSION_COLUMNS", "progression_table", "trial_progression"),
     "rank_tests": ("LogRank", "logrank"),
     "readout": ("ENDPOINTS", "READOUT_COLUMNS", "readout_observed", "readout_trial"),
     "regrowth": (
@@ -43,6 +54,7 @@ _MODULES = {
     ),
     "risk_sets": ("stack_arms",),
     "shape": ("END_VARIANTS", "contrast", "curve_shape"),
+    "strategy_times": ("StrategyTimes", "strategy_failure"),
     "survival": (
         *("INTERVAL_KINDS", "KaplanMeier", "at_risk", "confidence_interval", "curve_distance"),
         *("kaplan_meier", "median", "quantile", "quantile_interval", "restricted_mean", "survival_at"),

@@ -9,7 +9,12 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from avatar_trials.endpoints.progression import AbsoluteFloor, Progression, progression, reasons_of_codes
+from avatar_trials.endpoints.disease_progression import (
+    AbsoluteFloor,
+    Progression,
+    progression,
+    reasons_of_codes,
+)
 from avatar_trials.endpoints.tables import VOLUMES_AT_A_TIME, mouse_curves
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials import endpoints
-from avatar_trials.endpoints.call_probability import (
+from avatar_trials.endpoints.call_certainty import (
     CALL_COLUMNS,
     NO_BASELINE,
     NO_VISIT,

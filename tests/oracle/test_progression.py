@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from avatar_trials import endpoints
-from avatar_trials.endpoints.progression import (
+from avatar_trials.endpoints.disease_progression import (
     CLINICAL_FLOOR,
     MOUSE_FLOOR,
     PROGRESSION_RATIO,

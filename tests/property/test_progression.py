@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from avatar_trials import endpoints
-from avatar_trials.endpoints.call_probability import call_probability
+from avatar_trials.endpoints.call_certainty import call_probability
 from avatar_trials.endpoints.competing_risks import cumulative_incidence
-from avatar_trials.endpoints.noise_model import GrowthPrior, NoiseModel
-from avatar_trials.endpoints.progression import (
+from avatar_trials.endpoints.disease_progression import (
     LEFT_REASONS,
     PROGRESSION_ENDPOINTS,
     TIMINGS,
@@ -24,6 +23,7 @@ from avatar_trials.endpoints.progression import (
     Progression,
     progression,
 )
+from avatar_trials.endpoints.noise_model import GrowthPrior, NoiseModel
 from avatar_trials.endpoints.progression_tables import (
     PROGRESSION_COLUMNS,
     progression_table,
