@@ -192,7 +192,7 @@ def test_the_files_of_a_run_are_all_told() -> None:
 
 
 def test_the_named_variants_are_all_told() -> None:
-    told = section(README, "Rules with two readings")
+    told = section(README, "Rules with several readings")
     assert [name for name in (*RULES, *DOUBLING_VARIANTS) if f"`{name}`" not in told] == []
 
 
