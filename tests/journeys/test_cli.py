@@ -556,6 +556,7 @@ def test_a_run_that_did_not_converge_stops_before_the_trial(tmp_path: Path) -> N
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
 from avatar_trials.cli import main
 {patch}
 sys.argv = ["avatar-trials", *sys.argv[1:]]
