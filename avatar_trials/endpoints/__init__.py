@@ -49,6 +49,7 @@ _MODULES = {
         *("duration_of_response", "nadir", "regrowth_rate", "sheet_category"),
     ),
     "response": (
+        "relative_curves",
         *("CATEGORIES", "DOUBLING_VARIANTS", "RULES", "best_average_response", "best_response"),
         *("depth_of_response", "mrecist", "time_to_doubling", "volume_to_diameter_pct"),
     ),

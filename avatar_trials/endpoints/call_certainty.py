@@ -45,6 +45,7 @@ CALL_COLUMNS = (
 )
 NO_BASELINE = "no positive volume at day 0"
 NO_VISIT = "no visit the rule can judge"
+NO_DRAW = "no draw the rule can judge: the baseline is near or below the detection limit"
 DRAWS_AT_A_TIME = 4_000_000
 
 
@@ -77,7 +78,7 @@ def category_shares(day: ArrayLike, volume_mm3: ArrayLike, rule: str) -> tuple[F
     `volume_mm3` (..., draw, visit) are draws of one mouse's volumes, `day` (..., 1 or draw, visit) or (visit,). NaN
     where no draw can be called. A draw that cannot be called (its baseline below detection) is left out.
     """
-    curves = kernels.relative_curves(day, volume_mm3)
+    curves = kernels.curves_under(rule, day, volume_mm3)
     best, _ = kernels.best_response_of(curves, rule)
     average, _ = kernels.best_average_response_of(curves, rule)
     category = kernels.mrecist(best, average)
@@ -142,6 +143,7 @@ def call_probability(
         )
         shares[mice], n_draws[mice] = category_shares(grid[:, None, :], drawn, rule)
     why = np.where(has_baseline, np.where(called == "", NO_VISIT, ""), NO_BASELINE)
+    why = np.where((why == "") & (n_draws == 0), NO_DRAW, why)
     method = f"{rule}; {question} at {assessed}; {noise}; {prior}; {draws} draws"
     return CallProbabilities(shares, called, n_draws, why, rule, question, method)
 

@@ -40,7 +40,7 @@ def cumulative_incidence(time: ArrayLike, cause: ArrayLike, causes: Sequence[str
     in `kaplan_meier`. Aalen & Johansen, Scand J Stat 1978;5:141; standard error by the delta method, Marubini &
     Valsecchi 1995, formula 10.12. ValueError without a cause, for a cause named twice, or an infinite time.
     """
-    names = tuple(causes)
+    names = (causes,) if isinstance(causes, str) else tuple(causes)
     if not names or len(set(names)) < len(names):
         raise ValueError(f"causes must be named, each once: received {names}")
     times = np.asarray(time, dtype=float)

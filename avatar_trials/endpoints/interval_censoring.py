@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
-from avatar_trials.endpoints.survival import check_probability
+from avatar_trials.endpoints.subjects import merge_near_ties
+from avatar_trials.endpoints.survival import check_probability, later_by_rounding
 
 Floats = NDArray[np.float64]
 
@@ -56,6 +57,7 @@ def turnbull(left: ArrayLike, right: ArrayLike, *, tolerance: float = 1e-10) -> 
         raise ValueError(
             f"interval {bad}: left {low[bad]:g} must be finite and not after right {high[bad]:g}"
         )
+    low, high = merge_near_ties(np.concatenate([low, high])[None])[0].reshape(2, -1)
     pairs, count = np.unique(np.stack([low, high], axis=1), axis=0, return_counts=True)
     inner_left, inner_right = _innermost(pairs[:, 0], pairs[:, 1])
     exact = inner_left == inner_right
@@ -76,8 +78,9 @@ def interval_survival(fit: Turnbull, at: ArrayLike) -> tuple[Floats, Floats]:
     They differ inside an innermost interval only.
     """
     times = np.asarray(at, dtype=float)[..., None]
-    gone = np.where(times >= fit.right, fit.mass, 0.0).sum(axis=-1)
-    begun = np.where((times > fit.left) | (times >= fit.right), fit.mass, 0.0).sum(axis=-1)
+    ended = later_by_rounding(times) >= fit.right
+    gone = np.where(ended, fit.mass, 0.0).sum(axis=-1)
+    begun = np.where(ended | (times > later_by_rounding(fit.left)), fit.mass, 0.0).sum(axis=-1)
     return np.clip(1.0 - begun, 0.0, 1.0), np.clip(1.0 - gone, 0.0, 1.0)
 
 

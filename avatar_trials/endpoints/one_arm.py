@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from avatar_trials.endpoints.arm_outcomes import RATES
 from avatar_trials.endpoints.intervals import check_level, proportion_interval
+from avatar_trials.endpoints.response import CATEGORIES
 from avatar_trials.endpoints.survival import (
     KaplanMeier,
     check_interval,
     confidence_interval,
     estimable_until,
+    later_by_rounding,
     restricted_mean,
     survival_at,
 )
@@ -77,10 +80,12 @@ def response_rate(
 ) -> Rate:
     """Share of evaluable mice of an arm in some categories, with an interval; category (..., mouse).
 
-    rate: a name of `RATES`, as ORR or DCR, or the categories themselves. A mouse with category "" is not
-    evaluable: it is counted, and in neither part of the share. method: see `proportion_interval`.
+    rate: a name of `RATES`, as ORR or DCR, or the categories themselves. A mouse with category "", or without
+    one (None, NaN), is not evaluable: it is counted, and in neither part of the share. method: see
+    `proportion_interval`. ValueError for a category that is none of CATEGORIES.
     """
-    calls = np.asarray(category, dtype=str)
+    given = np.asarray(category, dtype=object)
+    calls = np.where(pd.isna(given), "", given).astype(str)
     if calls.ndim == 0:
         raise ValueError("categories need a dimension of mice: received a single one")
     if isinstance(rate, str):
@@ -89,6 +94,9 @@ def response_rate(
         wanted = RATES[rate]
     else:
         wanted = tuple(rate)
+    strange = sorted((set(np.unique(calls)) | set(wanted)) - {*CATEGORIES, ""})
+    if strange:
+        raise ValueError(f"unknown categories {', '.join(strange)}: expected {', '.join(CATEGORIES)} or ''")
     evaluable = calls != ""
     n, hits = evaluable.sum(axis=-1), np.isin(calls, wanted).sum(axis=-1)
     lower, upper = proportion_interval(hits, n, method=method, level=level)
@@ -113,14 +121,14 @@ def landmark_survival(
     survival = survival_at(km, at)
     lower, upper = confidence_interval(km, kind=kind, level=level)
     edge = np.full((*km.surv.shape[:-1], 1), np.nan if kind == "log-log" else 1.0)
-    passed = (km.time[..., :, None] <= at).sum(axis=-2)
+    passed = (km.time[..., :, None] <= later_by_rounding(at)).sum(axis=-2)
 
     def held(values: Floats, before: Floats) -> Floats:
         return np.take_along_axis(np.concatenate([before, values], axis=-1), passed, axis=-1)
 
     error = held(km.std_error, np.zeros_like(edge))
     lower, upper = held(lower, edge), held(upper, edge)
-    until = np.asarray(estimable_until(km))[..., None]
+    until = later_by_rounding(np.asarray(estimable_until(km))[..., None])
     empty = np.isnan(until) & np.ones(survival.shape, dtype=bool)
     why = np.select(
         [empty, at > until, survival <= 0, (survival >= 1) & (kind == "log-log")],

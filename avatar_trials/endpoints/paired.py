@@ -62,15 +62,20 @@ class PairedTest:
 def mcnemar(first: ArrayLike, second: ArrayLike, *, evaluable: ArrayLike = True) -> McNemar:
     """Compare the response of paired mice, True in `first` and `second` (..., pair) for a responder.
 
-    evaluable: False for a pair with a mouse that is not (McNemar 1947).
+    evaluable: False for a pair with a mouse that is not (McNemar 1947). ValueError for anything but true and false.
     """
     counted = np.asarray(evaluable, dtype=bool)
-    a, b, counted = np.broadcast_arrays(
-        np.asarray(first, dtype=bool), np.asarray(second, dtype=bool), counted
-    )
+    a, b, counted = np.broadcast_arrays(_responders(first), _responders(second), counted)
     return mcnemar_counts(
         (a & ~b & counted).sum(axis=-1), (b & ~a & counted).sum(axis=-1), n_pairs=counted.sum(axis=-1)
     )
+
+
+def _responders(given: ArrayLike) -> NDArray[np.bool_]:
+    values = np.asarray(given)
+    if values.dtype != bool and not np.isin(values, (0, 1)).all():
+        raise ValueError("a responder is True or False: leave pairs that are not evaluable to `evaluable`")
+    return values.astype(bool)
 
 
 def mcnemar_counts(first_only: ArrayLike, second_only: ArrayLike, *, n_pairs: ArrayLike) -> McNemar:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_ndtr
 
-from avatar_trials.endpoints.subjects import as_events, as_times
+from avatar_trials.endpoints.subjects import as_events, as_times, merge_near_ties
 
 Floats = NDArray[np.float64]
 Law = tuple[Callable[[Floats], Floats], Callable[[Floats], Floats], Callable[[Floats], Floats]]
@@ -104,6 +104,7 @@ def interval_parametric_survival(
     if any(column.shape != low.shape for column in columns):
         raise ValueError(f"covariates have one number a subject: expected shape {low.shape}")
     x, low, high = np.stack(columns, axis=1)[there], low[there], high[there]
+    low, high = merge_near_ties(np.concatenate([low, high])[None])[0].reshape(2, -1)
     if not np.isfinite(x).all():
         raise ValueError("a covariate of a subject with a time is not finite")
     if np.any((low < 0) | (low > high) | (high <= 0) | np.isinf(low)):
@@ -115,13 +116,21 @@ def interval_parametric_survival(
     if not why and np.linalg.matrix_rank(x) < p:
         why = "covariates are collinear with each other or with the intercept"
     theta, covariance, loglik = np.full(p + 1, np.nan), np.full((p + 1, p + 1), np.nan), float("nan")
+    # Steps and eigenvalues mean something on one scale only: covariates are standardised, and the fit carried back.
+    centre, spread = x.mean(axis=0), x.std(axis=0)
+    centre[0], spread = 0.0, np.where(spread > 0, spread, 1.0)
+    back = np.eye(p + 1)
+    back[:p, :p] = np.diag(1 / spread)
+    back[0, 1:p] = -centre[1:] / spread[1:]
     if not why:
         with np.errstate(all="ignore"):
-            found = _maximise(LAWS[distribution], low, high, x, fixed)
+            found = _maximise(LAWS[distribution], low, high, (x - centre) / spread, fixed)
         if found is None:
             why = "the likelihood has no maximum that Newton's method finds"
         else:
-            theta, covariance, loglik = found
+            known = np.isfinite(found[1])
+            covariance = np.where(known, back @ np.where(known, found[1], 0.0) @ back.T, np.nan)
+            theta, loglik = back @ found[0], found[2]
     se = np.sqrt(np.diag(covariance))
     return ParametricFit(
         tuple(named), theta[:-1], se[:-1], float(np.exp(theta[-1])), float("nan") if fixed else float(se[-1]),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from avatar_trials.endpoints.subjects import as_events, as_rows, as_times, merge_near_ties
@@ -61,8 +62,8 @@ def stack_arms(
 ) -> tuple[Floats, Bools, NDArray[np.str_], NDArray[np.intp]]:
     """Times, events, arm and avatar of arms that share their avatars, side by side on the last dimension.
 
-    `arms`: name to (time, event), each (..., avatar) with the avatars in the same order; the first arm is
-    the one others are compared with. Returned: time and event (..., arm x avatar), arm and avatar
+    `arms`: name to (time, event), each (..., avatar) with the avatars in the same order. Which arm a ratio
+    compares with is `reference`'s business. Returned: time and event (..., arm x avatar), arm and avatar
     (arm x avatar,), to be given as `group` and as `strata` or `cluster`. ValueError if shapes differ.
     """
     if not arms:
@@ -128,16 +129,21 @@ def encode(
     empty arm is an arm. ValueError if a subject that is there has no label.
     """
     given = np.asarray(labels)
+    missing = pd.isna(given)
     if given.dtype == object:
-        given = np.array([str(label) for label in given.ravel()]).reshape(given.shape)
+        given = np.where(missing, "", given)
+        if not all(isinstance(label, int | float | np.number) for label in given[~missing]):
+            given = given.astype(str)
+        elif not missing.any():
+            given = given.astype(float) if any(x != int(x) for x in given.ravel()) else given.astype(int)
     try:
-        spread = np.broadcast_to(given, shape)
+        absent = np.broadcast_to(missing, shape)
     except ValueError:
         raise ValueError(
             f"{name} has shape {given.shape}, which does not broadcast to the times' {shape}"
         ) from None
-    if given.dtype.kind == "f" and np.any(np.isnan(spread) & present):
-        raise ValueError(f"{name} is NaN for a subject with a time")
+    if np.any(absent & present):
+        raise ValueError(f"{name} is missing for a subject with a time")
     known, codes = np.unique(given, return_inverse=True)
     codes = np.broadcast_to(codes.reshape(given.shape), shape)
     used = np.zeros(len(known), dtype=bool)

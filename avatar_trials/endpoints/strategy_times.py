@@ -58,6 +58,9 @@ def strategy_failure(
     if np.any(np.isinf(days)) or np.any(days < 0):
         raise ValueError("line_days must be finite and not negative; a line not given is NaN")
     given = ~np.isnan(days)
+    for name, ended in (("progressed", progressed), ("died", died)):
+        if not np.isin(np.asarray(ended), (0, 1)).all():
+            raise ValueError(f"{name} is true or false for every line")
     dead = np.broadcast_to(np.asarray(died, dtype=bool), days.shape) & given
     progress = np.broadcast_to(np.asarray(progressed, dtype=bool), days.shape) & given & ~dead
     if np.any(given[..., 1:] & ~progress[..., :-1]):

@@ -66,6 +66,7 @@ def kaplan_meier(time: ArrayLike, event: ArrayLike, *, entry: ArrayLike | None =
         entries = np.broadcast_to(np.asarray(entry, dtype=float), times.shape).reshape(-1, n)
         if np.any(np.isnan(entries) & ~np.isnan(flat)):
             raise ValueError("a left-truncated subject needs an entry: received NaN")
+        entries = np.where(np.isnan(flat), np.nan, entries)
         both = merge_near_ties(np.concatenate([flat, entries], axis=1))
         flat, entries = both[:, :n], both[:, n:]
         if np.any(entries >= flat):
@@ -146,7 +147,10 @@ def median(km: KaplanMeier) -> Floats:
 def quantile_interval(
     km: KaplanMeier, probability: float, *, kind: str = "log-log", level: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """Interval of `quantile`, the pointwise one inverted (Brookmeyer-Crowley); infinite where not reached."""
+    """Interval of `quantile`, the pointwise one inverted (Brookmeyer-Crowley).
+
+    Infinite where not reached, and both where the curve comes to 0 in one step and has no interval to invert (R: NA).
+    """
     check_probability(probability)
     lower, upper = confidence_interval(km, kind=kind, level=level)
     return (
@@ -183,20 +187,32 @@ def estimable_until(km: KaplanMeier) -> Floats:
 
 
 def survival_at(km: KaplanMeier, at: ArrayLike) -> Floats:
-    """Survival just after the times `at` (..., m), which broadcast against the replicates; shape (..., m)."""
-    times = np.asarray(at, dtype=float)
+    """Survival just after the times `at` (..., m), which broadcast against the replicates; shape (..., m).
+
+    A time that differs from one of the curve's by rounding only is that time. NaN in an empty arm, and at NaN.
+    """
+    times = np.atleast_1d(np.asarray(at, dtype=float))
     shape = (*np.broadcast_shapes(times.shape[:-1], km.time.shape[:-1]), times.shape[-1])
     passed = np.zeros(shape, dtype=np.intp)
+    reached = later_by_rounding(times)
     for k in range(km.time.shape[-1]):
-        passed += km.time[..., k, None] <= times
+        passed += km.time[..., k, None] <= reached
     curve = np.concatenate([np.ones_like(km.surv[..., :1]), km.surv], axis=-1)
-    return np.take_along_axis(np.broadcast_to(curve, (*shape[:-1], curve.shape[-1])), passed, axis=-1)
+    held = np.take_along_axis(np.broadcast_to(curve, (*shape[:-1], curve.shape[-1])), passed, axis=-1)
+    return np.where(_has_subjects(km)[..., None] & ~np.isnan(times), held, np.nan)
 
 
 def at_risk(time: ArrayLike, at: ArrayLike) -> NDArray[np.intp]:
     """Subjects still under observation just before the times `at` (m,): counts of shape (..., m)."""
     times = np.asarray(time, dtype=float)
-    return np.count_nonzero(times[..., None, :] >= np.asarray(at, dtype=float)[..., :, None], axis=-1)
+    return np.count_nonzero(
+        later_by_rounding(times)[..., None, :] >= np.asarray(at, dtype=float)[..., :, None], axis=-1
+    )
+
+
+def later_by_rounding(time: Floats) -> Floats:
+    """The latest time that differs from `time` by rounding only."""
+    return time + TIE_TOLERANCE * np.maximum(1.0, np.abs(time))
 
 
 def curve_distance(first: KaplanMeier, second: KaplanMeier, tau: float) -> tuple[Floats, Floats]:
@@ -204,7 +220,8 @@ def curve_distance(first: KaplanMeier, second: KaplanMeier, tau: float) -> tuple
     shape = np.broadcast_shapes(first.time.shape[:-1], second.time.shape[:-1])
     grids = [np.broadcast_to(km.time, (*shape, km.time.shape[-1])) for km in (first, second)]
     start, end = np.zeros((*shape, 1)), np.full((*shape, 1), tau)
-    grid = np.sort(np.fmin(np.concatenate([start, *grids], axis=-1), tau), axis=-1)
+    grid = np.fmin(np.concatenate([start, *grids], axis=-1), tau)
+    grid = np.sort(merge_near_ties(grid.reshape(-1, grid.shape[-1])).reshape(grid.shape), axis=-1)
     apart = np.abs(survival_at(first, grid) - survival_at(second, grid))
     widths = np.diff(np.concatenate([grid, end], axis=-1), axis=-1)
     empty = ~(_has_subjects(first) & _has_subjects(second))
