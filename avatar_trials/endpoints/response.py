@@ -49,13 +49,16 @@ class Curves:
 def relative_curves(day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
     """Volume change from baseline, and which visits took place.
 
-    A visit without a volume between two others is closed up: the rules speak of visits that took place.
+    A visit without a volume between two others is closed up: the rules speak of visits that took place. ValueError for
+    visits out of order, and volumes that are negative or infinite.
     """
     volume = np.asarray(volume_mm3, dtype=float)
     days = np.asarray(day, dtype=float)
     days, volume = np.broadcast_arrays(days, volume)
     if volume.ndim == 0 or volume.shape[-1] == 0:
         raise ValueError("day and volume_mm3 need a last dimension of at least one visit")
+    if np.any(volume < 0) or np.any(np.isinf(volume)):
+        raise ValueError("volumes must be finite and not negative; a visit that did not take place is NaN")
     first_is_baseline = (days[..., 0] == 0) & (volume[..., 0] > 0)
     baseline = np.where(first_is_baseline, volume[..., 0], np.nan)[..., None]
     with np.errstate(invalid="ignore", over="ignore"):
@@ -70,6 +73,8 @@ def relative_curves(day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
         days, change, seen, volume = (
             np.take_along_axis(x, order, axis=-1) for x in (days, change, seen, volume)
         )
+    if np.any((days[..., 1:] < days[..., :-1]) & seen[..., 1:]):
+        raise ValueError("visits must be in order of day")
     last = np.maximum(seen.sum(axis=-1) - 1, 0)
     return Curves(days, np.where(seen, change, np.nan), seen, last, np.where(seen, volume, np.nan))
 
