@@ -55,6 +55,9 @@ Doubling = Annotated[
 ]
 
 
+UNSURE = 0.8
+
+
 def say(text: str) -> None:
     """One line of progress, on standard error."""
     print(text, file=sys.stderr, flush=True)
@@ -160,6 +163,31 @@ def metrics(
     frame = curve_metrics(table, rule=rule, doubling=doubling)
     write_csv(frame, out)
     print(f"{len(frame)} mice, {len(frame.columns)} columns. Written: {out}")
+
+
+@app.command()
+def certainty(
+    volumes: Volumes,
+    out: Annotated[Path, typer.Option("-o", "--out", help="CSV file to write, one row a mouse.")] = Path(
+        "certainty.csv"
+    ),
+    rule: Rule = "gao2015_text",
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of every mouse's true volumes.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same numbers.")] = 0,
+) -> None:
+    """How sure every mouse's CR, PR, SD or PD is, given caliper error and sparse visits: no posterior needed."""
+    from avatar_trials.cli.files import write_csv
+    from avatar_trials.endpoints import RULES, call_probabilities
+    from avatar_trials.intake import read_volumes
+
+    _known("--rule", rule, RULES)
+    table = read_volumes(volumes)
+    for notice in table.notices:
+        say(str(notice))
+    frame = call_probabilities(table, rule=rule, draws=draws, seed=seed)
+    write_csv(frame, out)
+    unsure = int((frame["p_of_call"] < UNSURE).sum())
+    print(f"{len(frame)} mice; {unsure} calls with a probability below {UNSURE:g}. Written: {out}")
 
 
 @app.command()

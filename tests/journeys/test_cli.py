@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -151,6 +152,7 @@ def test_help_names_every_command_and_where_to_start(run: Run) -> None:
         ("check", ["FILE", ".csv", ".toml"]),
         ("response", ["VOLUMES", "--rule", "gao2015_text", "pct_sheet", "--doubling", "-o, --out"]),
         ("metrics", ["VOLUMES", "--rule", "--doubling", "-o, --out"]),
+        ("certainty", ["VOLUMES", "--rule", "--draws", "--seed", "-o, --out"]),
         ("calibrate", ["DESIGN", "--volumes", "-o, --out"]),
         ("emulate", ["DESIGN", "--posterior", "-o, --out", "--allow-unconverged"]),
         ("readout", ["TRIAL", "-o, --out"]),
@@ -214,6 +216,22 @@ def test_every_metric_of_two_mice(run: Run, tmp_path: Path) -> None:
     assert "2 mice" in done.out
     assert set(frame["rule"]) == {"xeva"}
     assert frame.loc[frame["mouse"] == "m1", "auc_mm3_day"].item() == pytest.approx(7 * 250 + 7 * 400)
+
+
+def test_how_sure_two_calls_are(run: Run, tmp_path: Path) -> None:
+    """Mouse m2 ends below detection, where no caliper can tell CR (below 10 mm3) from PR. Same seed, same file."""
+    (tmp_path / "volumes.csv").write_text(VOLUMES, "utf-8")
+    for name in ("one.csv", "two.csv"):
+        done = run("certainty", "volumes.csv", "-o", name, "--rule", "pct_sheet", "--draws", "200")
+        assert done.code == 0
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    frame = pd.read_csv(tmp_path / "one.csv").sort_values("mouse")
+    share = frame[["p_CR", "p_PR", "p_SD", "p_PD"]].to_numpy()
+    np.testing.assert_allclose(share.sum(axis=1), 1.0)
+    assert share[0, 3] > 0.95
+    assert share[1, :2].sum() > 0.95
+    assert 0.2 < share[1, 0] < 0.8
+    assert "2 mice" in done.out
 
 
 def test_response_of_two_mice_by_hand(run: Run, tmp_path: Path) -> None:
