@@ -101,7 +101,9 @@ def interval_quantile(fit: Turnbull, probability: float, *, place: str = "middle
     # Masses are known to about 1e-9, so that a share is reached if it is met within that.
     first = int(np.argmax(reached >= probability - 1e-9))
     flat = abs(reached[first] - probability) <= 1e-9 and first + 1 < len(times)
-    found = (times[first] + times[first + 1]) / 2 if flat else times[first]
+    # A flat stretch at the end reaches to the last time, as a Kaplan-Meier curve's does.
+    ends = np.where(np.isposinf(times), fit.left, times)
+    found = (times[first] + ends[first + 1]) / 2 if flat else times[first]
     if np.isneginf(found):
         raise ValueError(
             "the first interval has no left end: give 0 where the event may be as early as day 0"

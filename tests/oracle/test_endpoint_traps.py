@@ -100,3 +100,11 @@ def test_curves_relative_to_a_baseline_of_zero_under_xeva() -> None:
     shares, n = e.category_shares([0.0, 10, 20], np.array([[0, 0.0, 0], [0, 20, 60]]), "xeva")
     assert int(n) == 2
     assert shares.sum() == pytest.approx(1.0)
+
+
+def test_a_flat_stretch_at_the_end_reaches_to_the_last_time() -> None:
+    """Half of the mice at (1, 3], the others censored at 8: from the middle of the interval, 2, to 8."""
+    fit = e.turnbull([1, 2, 8, 8], [3, 3.0, np.inf, np.inf])
+    assert e.interval_quantile(fit, 0.5, place="right") == pytest.approx((3 + 8) / 2)
+    assert float(e.median(e.kaplan_meier([3, 3, 8, 8], [1, 1, 0, 0]))) == pytest.approx((3 + 8) / 2)
+    assert e.interval_quantile(fit, 0.6) == np.inf
