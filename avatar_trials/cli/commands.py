@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avatar_trials.problems import InputError, Problem, errors_of
+
+if TYPE_CHECKING:
+    from avatar_trials.intake import GrowthTable
 
 app = typer.Typer(
     name="avatar-trials",
@@ -124,13 +127,10 @@ def response(
     """Response of every mouse: best response, best average response, mRECIST, depth of response, time to doubling."""
     from avatar_trials.cli.files import write_csv
     from avatar_trials.endpoints import DOUBLING_VARIANTS, RULES, response_table
-    from avatar_trials.intake import read_volumes
 
     _known("--rule", rule, RULES)
     _known("--doubling", doubling, DOUBLING_VARIANTS)
-    table = read_volumes(volumes)
-    for notice in table.notices:
-        say(str(notice))
+    table = _told(volumes)
     calls = response_table(table, rule=rule, doubling=doubling)
     write_csv(calls, out)
     counts = calls["category"].replace("", "not evaluable").value_counts()
@@ -153,13 +153,10 @@ def metrics(
     """Every scalar metric of every mouse: nadir, duration, regrowth, growth and kill rates, area, slope, TGI."""
     from avatar_trials.cli.files import write_csv
     from avatar_trials.endpoints import DOUBLING_VARIANTS, RULES, curve_metrics
-    from avatar_trials.intake import read_volumes
 
     _known("--rule", rule, RULES)
     _known("--doubling", doubling, DOUBLING_VARIANTS)
-    table = read_volumes(volumes)
-    for notice in table.notices:
-        say(str(notice))
+    table = _told(volumes)
     frame = curve_metrics(table, rule=rule, doubling=doubling)
     write_csv(frame, out)
     print(f"{len(frame)} mice, {len(frame.columns)} columns. Written: {out}")
@@ -178,12 +175,9 @@ def certainty(
     """How sure every mouse's CR, PR, SD or PD is, given caliper error and sparse visits: no posterior needed."""
     from avatar_trials.cli.files import write_csv
     from avatar_trials.endpoints import RULES, call_probabilities
-    from avatar_trials.intake import read_volumes
 
     _known("--rule", rule, RULES)
-    table = read_volumes(volumes)
-    for notice in table.notices:
-        say(str(notice))
+    table = _told(volumes)
     frame = call_probabilities(table, rule=rule, draws=draws, seed=seed)
     write_csv(frame, out)
     unsure = int((frame["p_of_call"] < UNSURE).sum())
@@ -318,6 +312,16 @@ def list_library() -> None:
     print("Panels (synthetic)")
     for name in known("panels"):
         print(f"  {name}")
+
+
+def _told(volumes: Path) -> GrowthTable:
+    """The table of a file, its notices told."""
+    from avatar_trials.intake import read_volumes
+
+    table = read_volumes(volumes)
+    for notice in table.notices:
+        say(str(notice))
+    return table
 
 
 def _folder_of(design: str) -> Path | None:
