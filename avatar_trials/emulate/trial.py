@@ -80,7 +80,7 @@ def measured_volumes(cohort: Cohort, mice: Mice, deviates: Chance, days: Floats)
 
 
 def two_clone_shares(mice: Mice) -> Floats:
-    """Log shares (T, avatar, clone) of sensitive and resistant cells at day 0."""
+    """Log shares (clone, T, avatar) of sensitive and resistant cells at day 0."""
     shares: Floats = clones.two_clone_log_shares(mice.resistant_logit)
     return shares
 

@@ -1,6 +1,7 @@
 """Diagonal clone kinetics: clones that grow or shrink side by side, each at its own net rate.
 
-Rates in 1/day, time in days, sizes relative to the tumour at day 0 or in mm3, as the caller's log sizes are.
+Rates in 1/day, time in days, sizes relative to the tumour at day 0 or in mm3, as the caller's log sizes are. The clones
+of a tumour lie on the first axis.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ def log_growth(
 
 
 def two_clone_log_shares(resistant_logit: Array, xp: Namespace = np) -> Array:
-    """Log shares (..., clone) at day 0 of the sensitive and the resistant clone, in this order; they sum to 1."""
-    return xp.stack([-softplus(resistant_logit, xp), -softplus(-resistant_logit, xp)], axis=-1)
+    """Log shares (clone, ...) at day 0 of the sensitive and the resistant clone, in this order; they sum to 1."""
+    return xp.stack([-softplus(resistant_logit, xp), -softplus(-resistant_logit, xp)])
 
 
-def advance(log_clones: Array, rates: Array, dt: Array, xp: Namespace = np) -> Array:
-    """Log clone sizes (..., clone) after `dt` days at net `rates` (..., clone): the exact diagonal propagator.
+def advance(log_clones: Array, rates: Array, dt: Array) -> Array:
+    """Log clone sizes (clone, ...) after `dt` (...) days at net `rates` (clone, ...): the exact diagonal propagator.
 
-    `dt` has the leading dims of the others or broadcasts with them. A clone of log size -inf is absent and stays so.
+    A clone of log size -inf is absent and stays so.
     """
-    return log_clones + rates * xp.expand_dims(dt, -1)
+    return log_clones + rates * dt
 
 
 def log_total(log_clones: Array, xp: Namespace = np) -> Array:
-    """Log tumour size (...) of log clone sizes (..., clone); -inf where every clone is absent."""
-    return logsumexp(log_clones, -1, xp)
+    """Log tumour size (...) of log clone sizes (clone, ...); -inf where every clone is absent."""
+    return logsumexp(log_clones, 0, xp)
 
 
 def size_from_growth(m: Array, c: Array, xp: Namespace = np) -> Array:

@@ -218,11 +218,11 @@ def test_a_combination_of_two_by_hand() -> None:
     mice = mice_under(known, "A + B", none)
     drive = 2 * math.sqrt(0.05)  # growth is twice the population's, and kill follows growth
     kill = 1 / (1 / drive + 1 / 0.4)
-    np.testing.assert_allclose(mice.rates[0, 0], [0.16 - kill, 0.16 * math.exp(-1.0 - 0.125)], rtol=1e-12)
+    np.testing.assert_allclose(mice.rates[:, 0, 0], [0.16 - kill, 0.16 * math.exp(-1.0 - 0.125)], rtol=1e-12)
     assert mice.resistant_logit[0, 0] == pytest.approx(math.log(0.02), rel=1e-12)
     assert mice.log_start[0, 0] == pytest.approx(math.log(200), rel=1e-12)
     untreated = mice_under(known, "untreated", none)
-    np.testing.assert_allclose(untreated.rates[0, 0], [0.16, 0.16], rtol=1e-12)
+    np.testing.assert_allclose(untreated.rates[:, 0, 0], [0.16, 0.16], rtol=1e-12)
 
 
 def test_visit_days() -> None:

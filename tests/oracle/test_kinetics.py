@@ -127,7 +127,7 @@ def test_two_clone_formula_is_the_two_clone_march() -> None:
     shares = clones.two_clone_log_shares(SIMPLE["resistant_logit"])
     assert math.isclose(clones.log_total(shares), 0.0, abs_tol=1e-15)
     rates = np.array([SIMPLE["r"] - SIMPLE["kill"], SIMPLE["resistant_rate"]])
-    marched = clones.log_total(clones.advance(shares, rates, t))
+    marched = clones.log_total(clones.advance(shares[:, None], rates[:, None], t))
     np.testing.assert_allclose(clones.log_growth(t, **SIMPLE), marched, rtol=1e-12, atol=1e-14)
     assert clones.log_growth(0.0, **SIMPLE) == 0.0
 
@@ -412,9 +412,9 @@ ENGINES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "two_clone_log_shares": (clones.two_clone_log_shares, (np.array([-40.0, 0.0, 3.0]),)),
     "advance": (
         clones.advance,
-        (np.log([[0.5, 0.5], [1e-9, 1.0]]), np.array([-0.2, 0.05]), np.array([3.0, 40.0])),
+        (np.log([[0.5, 0.5], [1e-9, 1.0]]), np.array([[-0.2], [0.05]]), np.array([3.0, 40.0])),
     ),
-    "log_total": (clones.log_total, (np.array([[0.0, -800.0], [-np.inf, 1.0], [-np.inf, -np.inf]]),)),
+    "log_total": (clones.log_total, (np.array([[0.0, -np.inf, -np.inf], [-800.0, 1.0, -np.inf]]),)),
     "size_from_growth": (
         clones.size_from_growth,
         (np.array([-3.0, 0.0, 1e-9, 2.0]), np.array([0.0, 0.3, 0.3, 0.3])),

@@ -119,12 +119,12 @@ def test_units_of_volume_and_time_do_not_matter(
 @given(tumours(), days)
 def test_avatars_do_not_see_one_another(tumour: tuple[Vector, Vector], t: float) -> None:
     log_clones, rates = tumour
-    panel = np.stack([log_clones, log_clones[::-1] + 1.0, np.zeros(log_clones.size)])
-    panel_rates = np.stack([rates, rates * 0.5, rates - 0.1])
+    panel = np.stack([log_clones, log_clones[::-1] + 1.0, np.zeros(log_clones.size)], axis=-1)
+    panel_rates = np.stack([rates, rates * 0.5, rates - 0.1], axis=-1)
     together = clones.log_total(clones.advance(panel, panel_rates, np.array([t, t / 2, 0.0])))
     alone = [
         clones.log_total(clones.advance(row, rates_of_row, time))
-        for row, rates_of_row, time in zip(panel, panel_rates, (t, t / 2, 0.0), strict=True)
+        for row, rates_of_row, time in zip(panel.T, panel_rates.T, (t, t / 2, 0.0), strict=True)
     ]
     np.testing.assert_array_equal(together, alone)
 
