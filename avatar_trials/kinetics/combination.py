@@ -1,4 +1,9 @@
-"""What several drugs do together: a p-norm of their kill rates, and the share of cells that resist all of them."""
+"""What several drugs do together: a p-norm of their kill rates, and the share of cells that resist all of them.
+
+Two things are called independence. Of cells (Bliss): kill rates add, p = 1. Of patients (independent action, Palmer &
+Sorger 2017, Cell 171:1678): each patient has the response to the better of the drugs, which takes the drugs' latent
+curves and not two noisy mice, whose better one flatters by luck alone.
+"""
 
 from __future__ import annotations
 
@@ -29,3 +34,41 @@ def log_resistant_fraction(lqa: Array, lqb: Array, c: Array, xp: Namespace = np)
     Linear in c on the log scale.
     """
     return (1.0 - c) * (lqa + lqb) + c * xp.minimum(lqa, lqb)
+
+
+def antagonised_kill(log_kills: Array, p: Array, antagonism: Array, xp: Namespace = np) -> Array:
+    """`combined_kill` lowered by drugs that hinder each other, below the highest single agent if they do so enough.
+
+    K = (sum_d k_d^p)^(1/p) exp(-antagonism (1 - sum_d w_d^2)), w_d = k_d/sum k, for log kill rates (..., drug). What
+    hinders is the evenness of the mixture: nothing for one drug, half of `antagonism` for two of equal kill. A form of
+    this library's own, for simulation: one mouse per arm tells no more than p.
+    """
+    largest = xp.max(log_kills, axis=-1)
+    shift = xp.expand_dims(xp.where(largest > -float("inf"), largest, 0.0), -1)
+    kills = xp.exp(log_kills - shift)
+    total = xp.sum(kills, axis=-1)
+    shares = kills / xp.expand_dims(xp.where(total > 0.0, total, 1.0), -1)
+    evenness = xp.where(total > 0.0, 1.0 - xp.sum(shares**2, axis=-1), 0.0)
+    return combined_kill(log_kills, p, xp) * xp.exp(-antagonism * evenness)
+
+
+def independent_action(log_growth: Array, days: Array, ratio: float = 2.0) -> Array:
+    """Which drug (...) is the better one for each tumour, by its latent curves (drug, ..., visit) of log(V/V0).
+
+    Better: reaches `ratio` times the starting volume later, log-linearly between visits; among drugs that do not reach
+    it, the one with the smaller tumour at the last visit. The curve under patient-level independent action is that
+    drug's. NumPy only.
+    """
+    curves = np.asarray(log_growth, dtype=float)
+    days = np.asarray(days, dtype=float)
+    reached = curves >= np.log(ratio)
+    ever = reached.any(axis=-1)
+    after = np.maximum(reached.argmax(axis=-1), 1)[..., None]
+    high, low = (np.take_along_axis(curves, place, axis=-1)[..., 0] for place in (after, after - 1))
+    after = after[..., 0]
+    climb = np.where(high > low, high - low, 1.0)
+    time = days[after] - (high - np.log(ratio)) / climb * (days[after] - days[after - 1])
+    last = curves[..., -1]
+    smallest_last = last.min(axis=0, where=~ever, initial=np.inf)
+    held = ~ever & (last == smallest_last)
+    return np.where((~ever).any(axis=0), held.argmax(axis=0), np.where(ever, time, -np.inf).argmax(axis=0))

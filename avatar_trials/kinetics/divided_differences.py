@@ -1,8 +1,8 @@
 """Divided differences of the exponential without cancellation: what one state passes on to another over time.
 
 A state that decays at rate a and feeds one that changes at rate b leaves in it, after time 1, the first difference
-exp[a, b] = (e^a - e^b)/(a - b); through a third state it is exp[a, b, c]. Both are positive, and equal rates are limits,
-not exceptions.
+exp[a, b] = (e^a - e^b)/(a - b); through a third state it is exp[a, b, c]. Both are positive, and equal rates are
+limits, not exceptions.
 
 Source: Opitz 1964; McCurdy, Ng & Parlett 1984, Math. Comput. 43:501, on their accurate evaluation.
 """

@@ -48,9 +48,7 @@ def block(a: Array, b: Array, out: Array, back: Array, xp: Namespace = np) -> Bl
     far = root + distance
     middle = 0.5 * (a + b)
     above = half > 0.0
-    return Block(
-        middle + root, middle - root, xp.where(above, far, near), xp.where(above, near, far)
-    )
+    return Block(middle + root, middle - root, xp.where(above, far, near), xp.where(above, near, far))
 
 
 def switching(a: Array, b: Array, out: Array, back: Array, dt: Array, xp: Namespace = np) -> Entries:
@@ -111,9 +109,7 @@ def log_growth(
     decay, mixed = xp.exp(-gap), t * mean_decay(gap, xp)
     cycling = 1.0 - persister_share
     total = (
-        decay
-        + mixed * (of.first_above + out) * cycling
-        + mixed * (of.second_above + back) * persister_share
+        decay + mixed * (of.first_above + out) * cycling + mixed * (of.second_above + back) * persister_share
     )
     return of.largest * t + xp.log(total)
 
@@ -121,8 +117,8 @@ def log_growth(
 def equivalent_share(share: Array, rate: Array, source: Array, fed: Array) -> Array:
     """Share q_eff at day 0 that looks the same as a share q fed at `rate` during constant treatment.
 
-    q_eff = q + (1 - q) rate/(fed - source) for a source of net rate `source` and a fed state of net rate `fed` > `source`
-    (1/day). Volumes are then identical at every time: what was there before treatment and what arises under it cannot
+    q_eff = q + (1 - q) rate/(fed - source) for a source of net rate `source` and a fed state of net rate `fed`, larger,
+    in 1/day. Volumes are then identical at every time: what was there before treatment and what arises under it cannot
     be told apart from volume. Raises ValueError where `fed` does not exceed `source`.
     """
     if not np.all(np.asarray(fed) > np.asarray(source)):

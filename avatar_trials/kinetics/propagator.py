@@ -1,7 +1,7 @@
 """States that feed one another: x' = A x with A constant over a segment, solved exactly and without a negative cell.
 
-A clone, a persister, a niche are states; A has their net rates on its diagonal and the rates at which they turn into one
-another beside it, none of which is negative. A matrix is written as its entries that are not 0 by structure,
+A clone, a persister, a niche are states; A has their net rates on its diagonal and the rates at which they turn into
+one another beside it, none of which is negative. A matrix is written as its entries that are not 0 by structure,
 {(to, from): array over mice}, so that what a mechanism does not have costs nothing.
 
 Only sums and products of what is not negative occur, hence every state, however small, is right to a relative error:
@@ -49,6 +49,12 @@ def propagator(rates: Matrix, n_states: int, dt: Array) -> dict[tuple[int, int],
         for place, rate in given.items()
         if place[0] == place[1] or rate.any()
     }
+    if all(to == source for to, source in steps):
+        nothing = np.zeros(shape)
+        return {
+            (i, i): np.exp(steps[i, i]).reshape(shape) if (i, i) in steps else nothing + 1.0
+            for i in range(n_states)
+        }
     reach = _reachable(steps, n_states)
     out = {place: np.empty(int(np.prod(shape))) for place in reach}
     for start in range(0, int(np.prod(shape)), _MICE_AT_A_TIME):
@@ -101,9 +107,7 @@ def _exponential(step: Matrix, n_states: int) -> Matrix:
     shift = -diagonal.min(axis=0)
     lifted = {place: entry for place, entry in step.items() if place[0] != place[1]}
     lifted |= {(i, i): diagonal[i] + shift for i in range(n_states)}
-    norm = np.max(
-        [sum(lifted[place] for place in lifted if place[1] == j) for j in range(n_states)], axis=0
-    )
+    norm = np.max([sum(lifted[place] for place in lifted if place[1] == j) for j in range(n_states)], axis=0)
     squarings = np.maximum(np.frexp(norm / _SMALL)[1], 0)
     scale = np.ldexp(1.0, -squarings)
     small = {place: entry * scale for place, entry in lifted.items()}
