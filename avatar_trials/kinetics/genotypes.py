@@ -86,7 +86,8 @@ def two_drug_shares(
     between on the log scale.
     """
     both = xp.exp(log_resistant_fraction(xp.log(resistant_a), xp.log(resistant_b), cross_resistance, xp))
-    return xp.stack([1.0 - resistant_a - resistant_b + both, resistant_a - both, resistant_b - both, both])
+    only_a, only_b = xp.maximum(resistant_a - both, 0.0), xp.maximum(resistant_b - both, 0.0)
+    return xp.stack([1.0 - only_a - only_b - both, only_a, only_b, both])
 
 
 def _log(x: Array, xp: Namespace) -> Array:
