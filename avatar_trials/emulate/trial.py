@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials.cards import Stopping, TrialDesign, Visits
+from avatar_trials.emulate.caliper_readings import caliper_volumes
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.mice import Chance, Mice, chance, luck, mice_under
-from avatar_trials.kinetics import caliper, clones, wander
+from avatar_trials.kinetics import clones
+from avatar_trials.kinetics.namespace import softplus
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -63,26 +66,17 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
 
 def measured_volumes(cohort: Cohort, mice: Mice, deviates: Chance, days: Floats) -> Floats:
     """Caliper volumes (T, avatar, visit) in mm3 of mice under constant treatment, 0 below the detection limit."""
-    log_clones = two_clone_shares(mice)
-    grown = np.empty(mice.log_start.shape + days.shape)
-    for visit, gap in enumerate(np.diff(days, prepend=0.0)):
-        log_clones = clones.advance(log_clones, mice.rates, gap)
-        grown[..., visit] = clones.log_total(log_clones)
-    population = {name: values[:, None, None] for name, values in cohort.population.items()}
-    size = mice.log_start[..., None] + clones.size_from_growth(grown, population["deceleration"])
-    squared = caliper.log_variance(
-        np.exp(size), population["delta"], population["sigma_p"], cohort.diameter_floor_mm3
-    )
-    limit = np.log(cohort.detection_limit_mm3)
-    weekly = cohort.population["wander"][:, None]
-    read = wander.readings(deviates.surprises, size, squared, days, weekly, limit)
-    return np.where(read < limit, 0.0, np.exp(read))
+    sensitive, resistant = mice.rates.reshape(2, -1)
+    logit = mice.resistant_logit.reshape(-1)
 
+    def growth(block: slice) -> Iterator[Floats]:
+        at_start = softplus(logit[block], np)
+        for day in days:
+            yield clones.log_growth(
+                day, sensitive[block], 0.0, logit[block], resistant[block], softplus_logit=at_start
+            )
 
-def two_clone_shares(mice: Mice) -> Floats:
-    """Log shares (clone, T, avatar) of sensitive and resistant cells at day 0."""
-    shares: Floats = clones.two_clone_log_shares(mice.resistant_logit)
-    return shares
+    return caliper_volumes(growth, mice.log_start, cohort, deviates.surprises, days)
 
 
 def follow(

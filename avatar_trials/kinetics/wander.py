@@ -12,6 +12,7 @@ Source: local level model and its innovations form, Durbin & Koopman 2012, chapt
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,34 @@ def gain(walked: Array, total: Array) -> Array:
     return walked / total
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """Wander foreseen at a visit from the readings before it, and its squared scale (arrays over mice)."""
+
+    mean: Array
+    squared: Array
+
+
+def reading(
+    before: Foreseen, walked: Array, expected: Array, caliper_squared: Array, surprise: Array, limit: float
+) -> tuple[NDArray[np.float64], Foreseen]:
+    """The next reading (log mm3) about `expected`, and the wander foreseen from it; NumPy.
+
+    `walked`: squared scale of what the wander has added since. A reading below `limit` tells only that: the wander
+    foreseen stays as it was.
+    """
+    squared = before.squared + walked
+    total = squared + caliper_squared
+    missed = np.sqrt(total) * surprise
+    value = expected + before.mean + missed
+    seen = value >= limit
+    kept = gain(squared, np.where(total > 0.0, total, 1.0))
+    return value, Foreseen(
+        np.where(seen, before.mean + kept * missed, before.mean),
+        np.where(seen, kept * caliper_squared, squared),
+    )
+
+
 def readings(
     surprises: NDArray[Any],
     expected: NDArray[Any],
@@ -56,17 +85,14 @@ def readings(
         raise ValueError("the days of a wander start at treatment start (day 0) and do not decrease")
     squared = np.asarray(weekly, dtype=float) ** 2
     read = np.empty(np.broadcast_shapes(np.shape(surprises), np.shape(expected)))
-    mean = np.zeros(read.shape[:-1])
-    walked = np.zeros(read.shape[:-1])
+    foreseen = Foreseen(np.zeros(read.shape[:-1]), np.zeros(read.shape[:-1]))
     for visit, gap in enumerate(gaps):
-        walked = walked + variance(gap, squared)
-        own = caliper_squared[..., visit]
-        total = walked + own
-        surprise = np.sqrt(total) * surprises[..., visit]
-        value = expected[..., visit] + mean + surprise
-        read[..., visit] = value
-        seen = value >= limit
-        kept = gain(walked, np.where(total > 0.0, total, 1.0))
-        mean = np.where(seen, mean + kept * surprise, mean)
-        walked = np.where(seen, kept * own, walked)
+        read[..., visit], foreseen = reading(
+            foreseen,
+            variance(gap, squared),
+            expected[..., visit],
+            caliper_squared[..., visit],
+            surprises[..., visit],
+            limit,
+        )
     return read

@@ -73,11 +73,11 @@ def test_t04_random_matrices_and_schedules_against_expm() -> None:
         for days in rng.uniform(0, 30, 3):
             matrix = np.where(rng.random((n, n)) < 0.5, 10 ** rng.uniform(-6, -1, (n, n)), 0.0)
             np.fill_diagonal(matrix, rng.uniform(-0.4, 0.1, n))
-            ours = apply(propagator(entries(matrix), n, days), ours)
-            halves = apply(propagator(entries(matrix), n, days / 2), np.eye(n))
+            ours = apply(propagator(entries(matrix), n, days), list(ours))
+            halves = apply(propagator(entries(matrix), n, days / 2), list(np.eye(n)))
             again = apply(propagator(entries(matrix), n, days / 2), halves)
             np.testing.assert_allclose(
-                again, apply(propagator(entries(matrix), n, days), np.eye(n)), rtol=1e-12
+                again, apply(propagator(entries(matrix), n, days), list(np.eye(n))), rtol=1e-12
             )
             theirs = linalg.expm(matrix * days) @ theirs
         np.testing.assert_allclose(ours, theirs, rtol=1e-11)
@@ -89,7 +89,7 @@ def test_t04_against_an_ode_solver() -> None:
     solved = integrate.solve_ivp(
         lambda _, y: matrix @ y, (0, 84), x, method="DOP853", rtol=1e-13, atol=1e-18
     ).y[:, -1]
-    np.testing.assert_allclose(apply(propagator(entries(matrix), 3, 84.0), x), solved, rtol=1e-9)
+    np.testing.assert_allclose(apply(propagator(entries(matrix), 3, 84.0), list(x)), solved, rtol=1e-9)
 
 
 def test_t03_switching_alone_keeps_every_cell() -> None:
