@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from avatar_trials.calibrate import calibrate_avatars as calibrate_avatars
     from avatar_trials.calibrate import gates_of as gates_of
     from avatar_trials.calibrate import require_passed as require_passed
-    from avatar_trials.cards import load_design as load_design
-    from avatar_trials.cards import load_model as load_model
+    from avatar_trials.card_files import load_design as load_design
+    from avatar_trials.card_files import load_model as load_model
     from avatar_trials.emulate import cohort_from_posterior as cohort_from_posterior
     from avatar_trials.emulate import emulate_trials as emulate_trials
     from avatar_trials.endpoints import agree as agree
@@ -38,8 +38,8 @@ _HOME = {
     "cohort_from_posterior": "emulate",
     "emulate_trials": "emulate",
     "gates_of": "calibrate",
-    "load_design": "cards",
-    "load_model": "cards",
+    "load_design": "card_files",
+    "load_model": "card_files",
     "read_netcdf": "stamp",
     "read_volumes": "intake",
     "readout_observed": "endpoints",

@@ -1,26 +1,16 @@
-"""Model cards and trial designs: TOML files, read into frozen objects, every problem told at once with its line."""
+"""Model cards and trial designs: what they may say, as frozen objects."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import re
-import reprlib
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from avatar_trials.arms import canonical_arm
-from avatar_trials.library import find_card
-from avatar_trials.problems import InputError, Problem
 
-SCHEMA_VERSION = 1
-MAX_CARD_BYTES = 1 << 20
-MAX_NESTING = 50
 SHAPES = {
     "normal": "N({0:g}, {1:g})",
     "lognormal": "LN(median {0:g}, log-SD {1:g})",
@@ -309,114 +299,3 @@ class TrialDesign(_Card):
     def arm_names(self) -> list[str]:
         """Canonical arm names in the design's order."""
         return [arm.name for arm in self.arms]
-
-
-CardType = TypeVar("CardType", ModelCard, TrialDesign)
-
-
-def load_model(name_or_path: str | Path, *, beside: Path | None = None) -> ModelCard:
-    """Read a model card by name or path. Raises InputError with every problem and its line."""
-    return _load(ModelCard, find_card("models", name_or_path, beside=beside), str(name_or_path))
-
-
-def load_design(name_or_path: str | Path) -> TrialDesign:
-    """Read a trial design by name or path. Raises InputError with every problem and its line."""
-    return _load(TrialDesign, find_card("trial_designs", name_or_path), str(name_or_path))
-
-
-def _load[CardType: (ModelCard, TrialDesign)](kind: type[CardType], path: Path, shown: str) -> CardType:
-    raw = path.read_bytes()
-    if len(raw) > MAX_CARD_BYTES:
-        raise InputError(Problem("F11", "error", f"{len(raw):,} bytes: too long for a card", file=shown))
-    try:
-        text = raw.decode("utf-8-sig")
-        # Asked before parsing: another library may have raised the recursion limit that would tell.
-        if _nesting(text) > MAX_NESTING:
-            raise RecursionError
-        content = tomllib.loads(text)
-    except UnicodeDecodeError:
-        raise InputError(Problem("F01", "error", "not UTF-8 text", "Save it as UTF-8", shown)) from None
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"at line (\d+)", str(error))
-        what = re.sub(r"\s*\(at .*\)", "", str(error))
-        raise InputError(
-            Problem("F08", "error", f"not TOML: {what}", "", shown, int(place[1]) if place else None)
-        ) from None
-    except RecursionError:
-        raise InputError(Problem("F09", "error", "nested too deep", "Flatten the tables", shown)) from None
-    except ValueError:
-        raise InputError(Problem("F08", "error", "a number of thousands of digits", "", shown)) from None
-    version = content.get("schema_version")
-    if type(version) is not int or version != SCHEMA_VERSION:
-        what = f"schema_version is {_shown(version)}; this version reads {SCHEMA_VERSION}"
-        line = _line(text, ("schema_version",))
-        raise InputError(Problem("F96", "error", what, "Write schema_version = 1", shown, line))
-    if "sha256" in content:
-        line = _line(text, ("sha256",))
-        raise InputError(Problem("D80", "error", "unknown key sha256", "Delete it", shown, line))
-    try:
-        return kind.model_validate({**content, "sha256": hashlib.sha256(raw).hexdigest()})
-    except pydantic.ValidationError as error:
-        raise InputError([_problem(item, text, shown) for item in error.errors()]) from None
-
-
-def _problem(item: Any, text: str, shown: str) -> Problem:
-    place = tuple(str(part) for part in item["loc"])
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        message = f"unknown key {place[-1]}"
-    elif item["type"] == "missing":
-        message = "is missing"
-    elif not isinstance(item["input"], dict | list | tuple):
-        message = f"{message}, got {_shown(item['input'])}"
-    return Problem("D78", "error", message, "", shown, _line(text, place), ".".join(place))
-
-
-def _shown(value: Any) -> str:
-    """A value as a message shows it: a hundred characters at most. Python writes no number of thousands of digits."""
-    if type(value) is int and abs(value) >= 10**100:
-        return "a whole number of more than a hundred digits"
-    return reprlib.Repr(maxstring=100, maxother=100, maxlong=100).repr(value)
-
-
-def _line(text: str, place: tuple[str, ...]) -> int | None:
-    """The line of a key; for a missing one, of the innermost table around it that has a header."""
-    lines = text.split("\n")
-    headers = []
-    for number, line in enumerate(lines):
-        if match := re.match(r"\s*\[\[?([^\[\],=]+)\]\]?\s*(#.*)?$", line):
-            headers.append((number, [part.strip(" \"'\t") for part in match[1].split(".")]))
-    found, inside, path = None, -1, list[str]()
-    for part in place:
-        same = [number for number, header in headers if header == path]
-        if part.isdigit() and int(part) < len(same) > 0:
-            found = inside = same[int(part)]
-            continue
-        path.append(part)
-        table = next((number for number, header in headers if header == path and number > inside), None)
-        if table is not None:
-            found = inside = table
-            continue
-        end = next((number for number, _ in headers if number > inside), len(lines))
-        key = re.compile(rf"""\s*["']?{re.escape(part)}["']?\s*[.=]""")
-        found = next((number for number in range(inside + 1, end) if key.match(lines[number])), found)
-    return None if found is None else found + 1
-
-
-def check_card(path: str | Path) -> list[Problem]:
-    """Problems of a design or model card file; never raises for what the file holds."""
-    try:
-        text = Path(path).read_bytes().decode("utf-8", "replace") if Path(path).is_file() else ""
-        if re.search(r"^\s*kinetics\s*=", text, re.MULTILINE):
-            load_model(path)
-        else:
-            load_design(path)
-    except InputError as error:
-        return list(error.problems)
-    return []
-
-
-def _nesting(text: str) -> int:
-    """How deep brackets stand in one another."""
-    steps = ((char in "[{") - (char in "]}") for char in text)
-    return max(itertools.accumulate(steps), default=0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from avatar_trials.cards import load_design, load_model
+from avatar_trials.card_files import load_design, load_model
 from avatar_trials.emulate.panel import synthetic_panel
 from avatar_trials.intake import write_tidy
 from avatar_trials.stamp import write_atomic

@@ -80,7 +80,7 @@ def run(
     Writes posterior.nc, trial.nc, readout.csv, readout_observed.csv, agreement_*.csv, response.csv, parameters.csv,
     gates.csv and report.html, prints the readout table and the path of the report.
     """
-    from avatar_trials.cards import load_design
+    from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
     from avatar_trials.report import format_readout
 
@@ -101,7 +101,7 @@ def check(
     ],
 ) -> None:
     """Check files before anything is computed: every problem with its file, line, column and remedy."""
-    from avatar_trials.cards import check_card
+    from avatar_trials.card_files import check_card
     from avatar_trials.intake import check_volumes
 
     refused = False
@@ -192,7 +192,7 @@ def calibrate(
 ) -> None:
     """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass."""
     from avatar_trials.calibrate import gates_of, require_passed
-    from avatar_trials.cards import load_design
+    from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
 
     chosen = load_design(design)
@@ -214,7 +214,7 @@ def emulate(
     allow_unconverged: Unconverged = False,
 ) -> None:
     """Emulate a design's replicate trials with the avatars of a posterior."""
-    from avatar_trials.cards import load_design
+    from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
 
     chosen = load_design(design)
@@ -280,7 +280,7 @@ def report(
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write the report of a trial again, from its files."""
-    from avatar_trials.cards import load_design
+    from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
 
     chosen = load_design(design)
@@ -300,7 +300,7 @@ def report(
 @app.command("list")
 def list_library() -> None:
     """List the trial designs, model cards and synthetic panels that come with the program."""
-    from avatar_trials.cards import load_design, load_model
+    from avatar_trials.card_files import load_design, load_model
     from avatar_trials.library import known
 
     print("Trial designs")

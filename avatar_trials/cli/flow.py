@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from avatar_trials.cards import ModelCard, TrialDesign, load_model
+from avatar_trials.card_files import load_model
+from avatar_trials.cards import ModelCard, TrialDesign
 from avatar_trials.cli.files import stamp_of, write_csv
 from avatar_trials.endpoints import agree, readout_observed, readout_trial, response_table
 from avatar_trials.intake import GrowthTable, read_volumes

@@ -15,7 +15,7 @@ FROZEN = Path(__file__).resolve().parent.parent / "fixtures" / "frozen_posterior
 SCRIPT = """
 import hashlib, json, sys
 from pathlib import Path
-from avatar_trials.cards import load_design
+from avatar_trials.card_files import load_design
 from avatar_trials.emulate import cohort_from_posterior, emulate_trials
 from avatar_trials.endpoints import readout_trial
 from avatar_trials.stamp import read_netcdf, write_netcdf

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import avatar_trials
 from avatar_trials.calibrate import calibrate_avatars
-from avatar_trials.cards import load_design, load_model
+from avatar_trials.card_files import load_design, load_model
 from avatar_trials.cli import flow
 from avatar_trials.cli.commands import app
 from avatar_trials.endpoints.individual import INDIVIDUAL_COLUMNS

@@ -29,7 +29,7 @@ from avatar_trials.calibrate.coordinates import (
 from avatar_trials.calibrate.curves import Curves, curves_of
 from avatar_trials.calibrate.model import _avatar_level, build_model
 from avatar_trials.calibrate.predictive import expected_log_volume, predictive_groups
-from avatar_trials.cards import load_model
+from avatar_trials.card_files import load_model
 from avatar_trials.intake import GrowthTable
 from avatar_trials.kinetics.two_clone import BEND_FACTOR, BEND_SHARPNESS
 from tests.slow_wander import foreseen

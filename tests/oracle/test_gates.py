@@ -15,7 +15,7 @@ from scipy import stats
 from avatar_trials.calibrate import GateError, gates, gates_of, population_parameters, require_passed
 from avatar_trials.calibrate.checks import prior_variance
 from avatar_trials.calibrate.curves import curves_of
-from avatar_trials.cards import load_model
+from avatar_trials.card_files import load_model
 from avatar_trials.intake import GrowthTable
 from avatar_trials.problems import InputError
 

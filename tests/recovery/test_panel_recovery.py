@@ -11,7 +11,8 @@ import xarray as xr
 from scipy import stats
 
 from avatar_trials.calibrate import calibrate_avatars, convergence
-from avatar_trials.cards import Sampling, load_design, load_model
+from avatar_trials.card_files import load_design, load_model
+from avatar_trials.cards import Sampling
 from avatar_trials.intake import read_volumes
 from avatar_trials.library import find_card
 
