@@ -6,10 +6,13 @@ import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pydantic
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from avatar_trials.arms import canonical_arm
+from avatar_trials.arms import UNTREATED, canonical_arm
+from avatar_trials.kinetics.families import MECHANISMS, Family
 
 SHAPES = {
     "normal": "N({0:g}, {1:g})",
@@ -43,8 +46,8 @@ class _Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Prior(_Card):
-    """Prior of one parameter. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta)."""
+class Law(_Card):
+    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta)."""
 
     distribution: Literal["normal", "lognormal", "beta"]
     location: Number
@@ -52,7 +55,6 @@ class Prior(_Card):
     unit: str
     meaning: str
     source: str
-    by: By = None
 
     @pydantic.model_validator(mode="after")
     def _positive_location(self) -> Prior:
@@ -62,8 +64,28 @@ class Prior(_Card):
             )
         return self
 
+    def draws(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draws (size,)."""
+        if self.distribution == "normal":
+            return rng.normal(self.location, self.scale, size)
+        if self.distribution == "lognormal":
+            return rng.lognormal(np.log(self.location), self.scale, size)
+        return rng.beta(self.location, self.scale, size)
+
     def __str__(self) -> str:
         return SHAPES[self.distribution].format(self.location, self.scale)
+
+
+class Prior(Law):
+    """Prior of one parameter of a model card."""
+
+    by: By = None
+
+
+class Assumed(Law):
+    """What a scenario assumes of a parameter: one draw a replicate trial, or one for each avatar."""
+
+    by: Literal["avatar"] | None = None
 
 
 class Constant(_Card):
@@ -196,9 +218,36 @@ def _unfit_prior(name: str, prior: Prior) -> str:
 
 
 class ArmSpec(_Card):
-    """One arm: its drugs joined by `+`, or `untreated`."""
+    """One arm: its drugs joined by `+`, or `untreated`.
+
+    `course`: pairs of a day and the dose fraction from then on, the first on day 0, for a treatment that is not
+    constant; such an arm has a `label`, as its mice are not those of the arm that was measured.
+    """
 
     name: Arm
+    label: str = ""
+    course: tuple[tuple[Annotated[Number, Field(ge=0)], Annotated[Number, Field(ge=0, le=1)]], ...] = (
+        (0.0, 1.0),
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> ArmSpec:
+        days = [day for day, _ in self.course]
+        if not days or days[0] != 0 or any(b <= a for a, b in itertools.pairwise(days)):
+            raise ValueError("a course is pairs [day, dose fraction] that start on day 0 and go up in days")
+        constant = self.course == ((0.0, 1.0),)
+        if constant == bool(self.label.strip()):
+            raise ValueError(
+                f"a label belongs to an arm with a course of its own: {self.name!r} has one without the other"
+            )
+        if not constant and self.name == UNTREATED:
+            raise ValueError("an untreated arm has no course")
+        return self
+
+    @property
+    def shown(self) -> str:
+        """What the arm is called in tables: its label, or its drugs."""
+        return self.label.strip() or self.name
 
 
 class Visits(_Card):
@@ -269,6 +318,59 @@ class Cohort(_Card):
     tumor_type: str
 
 
+class Mechanism(_Card):
+    """Scenario: what is added to calibrated avatars that their volumes did not tell. Each parameter is a number or a
+    law to draw it from. Which parameters there are: kinetics.families.MECHANISMS."""
+
+    persistence: dict[str, Number | Assumed] | None = None
+    niche: dict[str, Number | Assumed] | None = None
+    resistance: dict[str, Number | Assumed] | None = None
+    source: str
+
+    @pydantic.model_validator(mode="after")
+    def _complete(self) -> Mechanism:
+        problems = [
+            problem for name, family in MECHANISMS.items() for problem in _unfit(family, getattr(self, name))
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        if not self.parts:
+            raise ValueError(f"names no mechanism; known are {', '.join(MECHANISMS)}")
+        return self
+
+    @property
+    def parts(self) -> dict[str, dict[str, float | Assumed]]:
+        """Mechanism -> its parameters, those not given at their defaults."""
+        given = {name: getattr(self, name) for name in MECHANISMS if getattr(self, name) is not None}
+        return {
+            name: {p.name: values.get(p.name, p.default) for p in MECHANISMS[name].parameters}
+            for name, values in given.items()
+        }
+
+
+def _unfit(family: Family, given: dict[str, Any] | None) -> list[str]:
+    if given is None:
+        return []
+    known = {parameter.name: parameter for parameter in family.parameters}
+    missing = [p.name for p in family.parameters if p.default is None and p.name not in given]
+    problems = [f"{family.name} needs {name} ({known[name].unit}: {known[name].meaning})" for name in missing]
+    for name, value in given.items():
+        if name not in known:
+            problems.append(f"{family.name} has no {name}; it has {', '.join(known)}")
+            continue
+        support = known[name].support
+        if isinstance(value, Assumed):
+            if (
+                support != "real"
+                and value.distribution not in FITTING["share" if support == "share" else "positive"]
+            ):
+                problems.append(f"{family.name} {name} cannot have a {value.distribution} prior")
+        elif (support != "real" and value < 0) or (support == "share" and value > 1):
+            range_ = "between 0 and 1" if support == "share" else "0 or above"
+            problems.append(f"{family.name} {name} must be {range_}, got {value:g}")
+    return problems
+
+
 class TrialDesign(_Card):
     """A one-mouse-per-avatar trial: cohort, arms, visits, stopping rules, endpoints, replicates and seed."""
 
@@ -284,18 +386,24 @@ class TrialDesign(_Card):
     visits: Visits
     stopping: Stopping
     endpoints: Endpoints
+    mechanism: Mechanism | None = None
     sha256: str = ""
 
     @pydantic.field_validator("arms")
     @classmethod
     def _distinct(cls, arms: tuple[ArmSpec, ...]) -> tuple[ArmSpec, ...]:
-        names = [arm.name.casefold() for arm in arms]
-        twice = sorted({arm.name for arm in arms if names.count(arm.name.casefold()) > 1})
+        names = [arm.shown.casefold() for arm in arms]
+        twice = sorted({arm.shown for arm in arms if names.count(arm.shown.casefold()) > 1})
         if twice:
             raise ValueError(f"arm {twice[0]!r} is given twice (the order of drugs does not matter)")
         return arms
 
     @property
     def arm_names(self) -> list[str]:
-        """Canonical arm names in the design's order."""
-        return [arm.name for arm in self.arms]
+        """Arms as tables show them, in the design's order."""
+        return [arm.shown for arm in self.arms]
+
+    @property
+    def measured_arms(self) -> list[str]:
+        """Canonical arms whose mice calibrate the design: those of constant treatment behind every course."""
+        return list(dict.fromkeys(arm.name for arm in self.arms))

@@ -46,7 +46,7 @@ def volumes_for(design: TrialDesign, volumes: Path | None) -> GrowthTable:
     """
     table = read_volumes(volumes) if volumes is not None else _embedded(design.cohort.panel)
     typed = (table.avatars["tumor_type"] != "").any()
-    return table.select(tumor_type=design.cohort.tumor_type if typed else None, arms=design.arm_names)
+    return table.select(tumor_type=design.cohort.tumor_type if typed else None, arms=design.measured_arms)
 
 
 def _embedded(panel: str) -> GrowthTable:

@@ -22,11 +22,12 @@ NO_RESISTANCE = -30.0
 @dataclass(frozen=True)
 class Mice:
     """One mouse per replicate and avatar: net `rates` (clone, T, avatar) of the sensitive and the resistant clone
-    (1/day), logit resistant fraction (T, avatar) at day 0, log volume (mm3) at day 0."""
+    (1/day), logit resistant fraction (T, avatar) at day 0, log volume (mm3) at day 0, growth without drug (1/day)."""
 
     rates: Floats
     resistant_logit: Floats
     log_start: Floats
+    growth: Floats
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def mice_under(cohort: Cohort, arm: str, chance: Chance) -> Mice:
     r = np.exp(log_r)
     log_start = population["mu_v"] + population["sigma_v"] * chance.start
     if not n_drugs:
-        return Mice(np.stack([r, r]), np.full(r.shape, NO_RESISTANCE), log_start)
+        return Mice(np.stack([r, r]), np.full(r.shape, NO_RESISTANCE), log_start, r)
 
     if n_drugs == 1:
         drug = int(given.argmax())
@@ -100,4 +101,4 @@ def mice_under(cohort: Cohort, arm: str, chance: Chance) -> Mice:
     logit = two_clone.resistant_logit_of(score, cohort.constants["resistance_bend"])
     overlap = cohort.population["slowing_overlap"]
     slowing = two_clone.arm_slowing(cohort.slowing, given, overlap)[:, None]
-    return Mice(np.stack([r - kill, r * np.exp(slowing)]), logit, log_start)
+    return Mice(np.stack([r - kill, r * np.exp(slowing)]), logit, log_start, r)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from avatar_trials.arms import canonical_arm, drugs_of
-from avatar_trials.cards import ModelCard, Prior, Stopping
+from avatar_trials.cards import ModelCard, Stopping
 from avatar_trials.emulate.cohort import CONSTANTS, SCALARS, Cohort
 from avatar_trials.emulate.mice import chance, luck, mice_under
 from avatar_trials.emulate.trial import follow, measured_volumes
@@ -50,7 +50,7 @@ def synthetic_panel(
     named = [canonical_arm(arm) for arm in arms]
     drugs = tuple(sorted({drug for arm in named for drug in drugs_of(arm)}, key=str.casefold))
     population = {
-        name: drawn_from(prior, len(drugs) if prior.by == "drug" else 1, stream(seed, "population", name))
+        name: prior.draws(len(drugs) if prior.by == "drug" else 1, stream(seed, "population", name))
         for name, prior in card.priors.items()
     }
     names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
@@ -67,15 +67,6 @@ def synthetic_panel(
     )
     table = GrowthTable(rows, avatars, (), "synthetic panel", "", True)
     return Panel(table, _population_truth(population, drugs), _avatar_truth(cohort))
-
-
-def drawn_from(prior: Prior, size: int, rng: np.random.Generator) -> Floats:
-    """Draws (size,) from a card's prior."""
-    if prior.distribution == "normal":
-        return rng.normal(prior.location, prior.scale, size)
-    if prior.distribution == "lognormal":
-        return rng.lognormal(np.log(prior.location), prior.scale, size)
-    return rng.beta(prior.location, prior.scale, size)
 
 
 def _cohort(

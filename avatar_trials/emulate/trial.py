@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from avatar_trials.cards import Stopping, TrialDesign, Visits
+from avatar_trials.cards import ArmSpec, Stopping, TrialDesign, Visits
 from avatar_trials.emulate.caliper_readings import caliper_volumes
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.mice import Chance, Mice, chance, luck, mice_under
+from avatar_trials.emulate.scenario import Scenario, drawn_scenario, log_growth
 from avatar_trials.kinetics import clones
 from avatar_trials.kinetics.namespace import softplus
 
@@ -54,9 +55,10 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
         here = slice(first, first + len(names))
         for purpose, target in (("mouse", volume), ("twin", twin)):
             deviates = chance(names, cohort.n_trials, len(days), luck(seed, purpose))
-            for arm, name in enumerate(design.arm_names):
-                mice = mice_under(part, name, deviates)
-                seen = measured_volumes(part, mice, deviates, days)
+            scenario = drawn_scenario(design.mechanism, part, seed)
+            for arm, spec in enumerate(design.arms):
+                mice = mice_under(part, spec.name, deviates)
+                seen = measured_volumes(part, mice, deviates, days, arm=spec, scenario=scenario)
                 stay, last, why = follow(seen, days, deviates.removal, design.stopping)
                 target[:, here, arm] = np.where(stay, seen, np.nan)
                 if purpose == "mouse":
@@ -64,8 +66,27 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
     return _dataset(volume, twin, days[left], reason, cohort, design, days, seed)
 
 
-def measured_volumes(cohort: Cohort, mice: Mice, deviates: Chance, days: Floats) -> Floats:
-    """Caliper volumes (T, avatar, visit) in mm3 of mice under constant treatment, 0 below the detection limit."""
+def measured_volumes(
+    cohort: Cohort,
+    mice: Mice,
+    deviates: Chance,
+    days: Floats,
+    *,
+    arm: ArmSpec | None = None,
+    scenario: Scenario | None = None,
+) -> Floats:
+    """Caliper volumes (T, avatar, visit) in mm3 of mice, 0 below the detection limit.
+
+    Under constant treatment, or under the course of `arm`, with the mechanisms of `scenario`.
+    """
+    if arm is not None and (scenario is not None or arm.label):
+        return caliper_volumes(
+            lambda block: log_growth(mice, arm, scenario, days, block),
+            mice.log_start,
+            cohort,
+            deviates.surprises,
+            days,
+        )
     sensitive, resistant = mice.rates.reshape(2, -1)
     logit = mice.resistant_logit.reshape(-1)
 
@@ -139,5 +160,6 @@ def _dataset(
             "seed": str(seed),
             "luck": "common random numbers across the arms of an avatar",
             "endpoints": json.dumps(design.endpoints.model_dump()),
+            "scenario": design.mechanism.model_dump_json(exclude_none=True) if design.mechanism else "",
         },
     )

@@ -9,7 +9,7 @@ a *switch* or a move moves cells, and what arrives in one state has left the oth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -182,6 +182,13 @@ def grow(tumour: Tumour, days: ArrayLike, course: Course) -> Floats:
     Exact at every visit and change of treatment; visits an equal time apart share one propagator. The sum over states
     is V/V0.
     """
+    seen = [np.stack(np.broadcast_arrays(*states)) for states in march(tumour, days, course)]
+    shape = np.broadcast_shapes(*(states.shape for states in seen))
+    return np.stack([np.broadcast_to(states, shape) for states in seen], axis=-1)
+
+
+def march(tumour: Tumour, days: ArrayLike, course: Course) -> Iterator[list[Array]]:
+    """The states at each visit in turn, as in `grow`, each an array over mice."""
     when = np.asarray(days, dtype=float)
     if when.ndim != 1 or (when < 0).any() or (np.diff(when) < 0).any():
         raise ValueError("the days of visits ascend from day 0 on")
@@ -189,7 +196,7 @@ def grow(tumour: Tumour, days: ArrayLike, course: Course) -> Floats:
     matrices = [rates(tumour, effect) for effect in course.effects]
     known: dict[tuple[int, float], dict[tuple[int, int], Floats]] = {}
     turns = [*course.from_days[1:], np.inf]
-    now, segment, seen = 0.0, 0, []
+    now, segment = 0.0, 0
     for day in when:
         while now < day:
             until = min(day, turns[segment])
@@ -199,9 +206,7 @@ def grow(tumour: Tumour, days: ArrayLike, course: Course) -> Floats:
             states = apply(known[step], states)
             now = until
             segment += now >= turns[segment]
-        seen.append(np.stack(np.broadcast_arrays(*states)))
-    shape = np.broadcast_shapes(*(state.shape for state in seen))
-    return np.stack([np.broadcast_to(state, shape) for state in seen], axis=-1)
+        yield states
 
 
 def _states(tumour: Tumour) -> list[tuple[str, str, str]]:

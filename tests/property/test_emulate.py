@@ -16,7 +16,7 @@ from scipy import stats
 from avatar_trials.card_files import load_model
 from avatar_trials.cards import Stopping
 from avatar_trials.emulate import Cohort, cohort_from_posterior, emulate_trials, trial
-from avatar_trials.emulate.panel import _cohort, drawn_from, synthetic_panel
+from avatar_trials.emulate.panel import _cohort, synthetic_panel
 from avatar_trials.problems import InputError
 from tests.random_cohort import ARMS, HAZARD, a_design, a_posterior, random_cohort
 
@@ -327,7 +327,7 @@ def test_priors_are_drawn_from_their_laws(name: str) -> None:
     prior = load_model("two_clone").priors[name]
     a, b = prior.location, prior.scale
     law = {"normal": stats.norm(a, b), "lognormal": stats.lognorm(b, scale=a), "beta": stats.beta(a, b)}
-    sample = drawn_from(prior, 20_000, np.random.default_rng(6))
+    sample = prior.draws(20_000, np.random.default_rng(6))
     assert stats.kstest(sample, law[prior.distribution].cdf).pvalue > 1e-3
 
 
