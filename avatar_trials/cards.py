@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pydantic
@@ -57,7 +57,7 @@ class Law(_Card):
     source: str
 
     @pydantic.model_validator(mode="after")
-    def _positive_location(self) -> Prior:
+    def _positive_location(self) -> Self:
         if self.distribution != "normal" and self.location <= 0:
             raise ValueError(
                 f"location of a {self.distribution} prior must be above 0, got {self.location:g}"
@@ -337,6 +337,15 @@ class Mechanism(_Card):
         if not self.parts:
             raise ValueError(f"names no mechanism; known are {', '.join(MECHANISMS)}")
         return self
+
+    @property
+    def words(self) -> str:
+        """What the scenario adds, in words, for everything that is read off it."""
+        told = [
+            f"{name} ({', '.join(f'{key} {value}' for key, value in values.items())})"
+            for name, values in self.parts.items()
+        ]
+        return f"{'; '.join(told)}. Source: {self.source}. Assumed, not calibrated on any mouse"
 
     @property
     def parts(self) -> dict[str, dict[str, float | Assumed]]:

@@ -12,6 +12,8 @@ import typer
 from avatar_trials.problems import InputError, Problem, errors_of
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from avatar_trials.intake import GrowthTable
 
 app = typer.Typer(
@@ -88,6 +90,8 @@ def run(
     card = flow.model_of(chosen, _folder_of(design))
     result, report = flow.write_run(chosen, card, volumes, out, allow_unconverged=allow_unconverged, say=say)
     print(format_readout(result.emulated, result.observed, arms=chosen.arm_names))
+    if chosen.mechanism:
+        print(f"SCENARIO: {chosen.mechanism.words}.")
     print(f"\nReport: {report.resolve()}")
 
 
@@ -222,6 +226,7 @@ def emulate(
     tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
     trial = flow.emulated(tree, chosen, card, out)
     sizes = trial.sizes
+    _tell_scenario(trial)
     print(f"{sizes['trial']:,} trials of {sizes['avatar']} avatars and {sizes['arm']} arms. Written: {out}")
 
 
@@ -239,6 +244,7 @@ def readout(
     frame = flow.readings(emulated, None, flow.rules_of(emulated)).emulated
     write_csv(frame, out)
     print(format_readout(frame))
+    _tell_scenario(emulated)
     print(f"Written: {out}")
 
 
@@ -322,6 +328,11 @@ def _told(volumes: Path) -> GrowthTable:
     for notice in table.notices:
         say(str(notice))
     return table
+
+
+def _tell_scenario(trial: xr.Dataset) -> None:
+    if trial.attrs.get("scenario"):
+        print(f"SCENARIO: {trial.attrs['scenario']}.")
 
 
 def _folder_of(design: str) -> Path | None:

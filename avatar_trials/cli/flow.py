@@ -211,6 +211,14 @@ def design_facts(
         f"{hazard:g}/day from {start:g}x"
         for start, hazard in zip(removal.from_relative_volume, removal.hazard_per_day, strict=True)
     )
+    added = {"Scenario": design.mechanism.words} if design.mechanism else {}
+    courses = [
+        f"{arm.shown}: {arm.name} at " + ", ".join(f"{dose:g} from day {day:g}" for day, dose in arm.course)
+        for arm in design.arms
+        if arm.label
+    ]
+    if courses:
+        added["Courses (dose fraction)"] = "; ".join(courses)
     return {
         "Volumes": "none" if table is None else Path(table.source).name,
         "Cohort": f"{trial.sizes['avatar']} avatars, {design.cohort.tumor_type}, one mouse per avatar and arm",
@@ -222,6 +230,7 @@ def design_facts(
         ),
         "Model card": f"{card.name}: {card.title}",
         "Luck": str(trial.attrs.get("luck", "")),
+        **added,
     }
 
 

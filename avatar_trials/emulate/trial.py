@@ -160,6 +160,7 @@ def _dataset(
             "seed": str(seed),
             "luck": "common random numbers across the arms of an avatar",
             "endpoints": json.dumps(design.endpoints.model_dump()),
-            "scenario": design.mechanism.model_dump_json(exclude_none=True) if design.mechanism else "",
+            "mechanism": design.mechanism.model_dump_json(exclude_none=True) if design.mechanism else "",
+            "scenario": design.mechanism.words if design.mechanism else "",
         },
     )

@@ -118,8 +118,9 @@ def test_a_trial_with_a_scenario_says_so_and_shares_its_luck() -> None:
     plain = emulate_trials(cohort, a_design(arms=arms))
     persistence = {"source": "assumed", "persistence": {"induced": 0.01, "woken": 0.05, "share": 0.05}}
     with_persisters = emulate_trials(cohort, a_design(arms=arms, mechanism=persistence))
-    assert plain.attrs["scenario"] == ""
-    assert json.loads(with_persisters.attrs["scenario"])["persistence"]["induced"] == 0.01
+    assert plain.attrs["scenario"] == plain.attrs["mechanism"] == ""
+    assert "Assumed, not calibrated" in with_persisters.attrs["scenario"]
+    assert json.loads(with_persisters.attrs["mechanism"])["persistence"]["induced"] == 0.01
     assert with_persisters["arm"].values.tolist() == ["untreated", "A", "A, two weeks off"]
     np.testing.assert_array_equal(
         plain["volume_mm3"].isel(visit=0), with_persisters["volume_mm3"].isel(visit=0)
