@@ -67,14 +67,11 @@ def propagator(rates: Matrix, n_states: int, dt: Array) -> dict[tuple[int, int],
 
 def apply(matrix: Matrix, states: Sequence[Array]) -> list[Array]:
     """The product of a matrix and the states, each an array over mice; a state that nothing reaches is 0."""
-    out: list[Array] = [0.0 * state for state in states]
-    for to in range(len(states)):
-        terms = [entry * states[source] for (row, source), entry in matrix.items() if row == to]
-        if terms:
-            out[to] = terms[0]
-            for term in terms[1:]:
-                out[to] = out[to] + term
-    return out
+    out: dict[int, Array] = {}
+    for (to, source), entry in matrix.items():
+        term = entry * states[source]
+        out[to] = out[to] + term if to in out else term
+    return [out[to] if to in out else 0.0 * state for to, state in enumerate(states)]
 
 
 def _check(rates: Mapping[tuple[int, int], Floats], n_states: int, dt: Floats) -> None:
@@ -124,35 +121,33 @@ def _exponential(step: Matrix, n_states: int) -> Matrix:
 
 def _series(small: Matrix, n_states: int) -> Matrix:
     """sum_k N^k / k! to the power 16, as four polynomials in N under powers of N^4 (Paterson & Stockmeyer 1973)."""
-    one = {(i, i): np.ones(1) for i in range(n_states)}
-    powers: list[Matrix] = [one, small]
+    powers: list[Matrix] = [{(i, i): np.ones_like(small[i, i]) for i in range(n_states)}, small]
     for _ in range(2, _DEGREE + 1):
         powers.append(_product(powers[-1], small))
-    total: Matrix = _times(powers[_DEGREE], _COEFFICIENTS[_DEGREE * _GROUPS])
+    total = _times(powers[_DEGREE], _COEFFICIENTS[_DEGREE * _GROUPS])
     for group in reversed(range(_GROUPS)):
         if group < _GROUPS - 1:
             total = _product(total, powers[_DEGREE])
         for k in range(_DEGREE):
-            total = _sum(total, _times(powers[k], _COEFFICIENTS[_DEGREE * group + k]))
+            for place, entry in powers[k].items():
+                term = entry * _COEFFICIENTS[_DEGREE * group + k]
+                total[place] = np.add(total[place], term, out=term) if place in total else term
     return total
 
 
 def _product(a: Matrix, b: Matrix) -> dict[tuple[int, int], Array]:
     out: dict[tuple[int, int], Array] = {}
+    scratch = np.empty_like(next(iter(a.values())))
     for (to, through), left in a.items():
         for (middle, source), right in b.items():
-            if middle == through:
-                term = left * right
-                out[to, source] = out[to, source] + term if (to, source) in out else term
+            if middle != through:
+                continue
+            if (to, source) in out:
+                out[to, source] += np.multiply(left, right, out=scratch)
+            else:
+                out[to, source] = left * right
     return out
 
 
-def _sum(a: Matrix, b: Matrix) -> Matrix:
-    return {
-        place: a[place] + b[place] if place in a and place in b else a.get(place, b.get(place))
-        for place in {**a, **b}
-    }
-
-
-def _times(matrix: Matrix, factor: Array) -> Matrix:
+def _times(matrix: Matrix, factor: Array) -> dict[tuple[int, int], Array]:
     return {place: entry * factor for place, entry in matrix.items()}
