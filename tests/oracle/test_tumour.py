@@ -311,3 +311,47 @@ def test_what_cannot_be_is_said() -> None:
         Course([0.0], [[-1.0]])
     with pytest.raises(ValueError, match="ascend"):
         grow(one_drug(), np.array([3.0, 1.0]), ON)
+
+
+def test_a_heterogeneous_line_is_swept_and_a_homogeneous_one_turns() -> None:
+    """Cisplatin on oral carcinoma lines: resistant cells that were there take over by week 6; a line without any turns
+    resistant by switching, later."""
+    kill, growth = 0.6, 0.25
+    there = Tumour(growth, np.log([kill]), [Clone("s", ONE, 0.98), Clone("r", NONE, 0.02)])
+    turning = Tumour(
+        growth,
+        np.log([kill]),
+        [Clone("s", ONE, 1.0), Clone("r", NONE, 0.0)],
+        mutations=[Mutation("s", "r", 1e-3)],
+    )
+    days = np.arange(0.0, 60.0)
+    swept = []
+    for tumour in (there, turning):
+        states = grow(tumour, days, ON)
+        share = states[1] / states.sum(axis=0)
+        assert (np.diff(share) >= 0).all()
+        swept.append(days[share > 0.99][0])
+    assert swept[0] < swept[1] <= 42
+
+
+def test_transformation_grows_faster_and_dies_of_another_drug() -> None:
+    """A clone with a negative cost outgrows its parent and is sensitive to what the parent is not, and the other way
+    round; above 1 a sensitivity is collateral."""
+    tumour = Tumour(
+        0.04,
+        np.log([0.15, 0.15]),
+        [
+            Clone("adenocarcinoma", ((1.0, 0.0),), 0.99),
+            Clone("small cell", ((0.0, 1.4),), 0.01, fitness_cost=-0.8),
+        ],
+    )
+    on_first = rates(tumour, [1.0, 0.0])
+    on_second = rates(tumour, [0.0, 1.0])
+    assert math.isclose(on_first[1, 1], 0.04 * 1.8)
+    assert math.isclose(on_second[1, 1], 0.04 * 1.8 - 1.4 * 0.15)
+    assert math.isclose(on_second[0, 0], 0.04)
+    late = np.array([100.0, 110.0])
+    v = volume(tumour, Course([0.0], [[1.0, 0.0]]), late)
+    assert math.isclose(math.log(v[1] / v[0]) / 10, 0.04 * 1.8, rel_tol=1e-3)
+    both = volume(tumour, Course([0.0], [[1.0, 1.0]]), late)
+    assert (both < volume(tumour, Course([0.0], [[0.0, 1.0]]), late)).all()
