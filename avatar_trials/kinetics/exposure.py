@@ -17,8 +17,8 @@ from avatar_trials.kinetics.saturation import mean_decay
 ACTS_ON = ("effect", "concentration")
 FORMS = ("odds", "capped")
 # Below this exponent the mean over an interval is taken at nodes: the closed form is a difference of near equals.
-_SHORT = 0.1
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(6)
+_SHORT = 0.03
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(3)
 # No concentration is e^10000 half-maximal ones: an infinite one (no elimination) is held here.
 _SATURATED = 1e4
 
