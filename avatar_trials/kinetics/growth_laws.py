@@ -17,7 +17,6 @@ from avatar_trials.kinetics import saturation
 from avatar_trials.kinetics.clones import log_growth
 from avatar_trials.kinetics.namespace import Array, Namespace, softplus
 
-_TINY = 1e-300
 _SERIES_BELOW = 0.02
 
 
@@ -73,7 +72,7 @@ def bertalanffy(t: Array, growth: Array, loss: Array, deceleration: Array, xp: N
     # A tumour that is lost leaves 1 + c m without digits: there its shrinkage is taken out of the logarithm.
     kept = deceleration * m > -0.5
     left = xp.where(kept, 1.0, x)
-    gained = xp.log(xp.maximum(growth, _TINY) / xp.where(kept, 1.0, loss)) + left + xp.log(-xp.expm1(-left))
+    gained = saturation.safe_log(growth / xp.where(kept, 1.0, loss), xp) + left + xp.log(-xp.expm1(-left))
     lost = (softplus(gained, xp) - left) / xp.where(kept, 1.0, deceleration)
     return xp.where(kept, m * log1p_ratio(xp.where(kept, deceleration * m, 0.0), xp), lost)
 
@@ -88,8 +87,8 @@ def stein_fojo(t: Array, growth: Array, kill: Array, xp: Namespace = np) -> Arra
 
     Source: Stein et al. 2011 (Clin Cancer Res 17:907); `gd` of the R package tumgr.
     """
-    x = xp.maximum(growth * t, _TINY)
-    grown = x + xp.log(-xp.expm1(-x))
+    x = growth * t
+    grown = x + saturation.safe_log(-xp.expm1(-x), xp)
     return softplus(grown + kill * t, xp) - kill * t
 
 
@@ -128,7 +127,7 @@ def wang(t: Array, shrinkage: Array, progression: Array, xp: Namespace = np) -> 
 
     Source: Wang et al. 2009 (Clin Pharmacol Ther 86:167), eq. 1, relative to baseline (there of diameters).
     """
-    grown = xp.log(xp.maximum(progression * t, _TINY))
+    grown = saturation.safe_log(progression * t, xp)
     return softplus(grown + shrinkage * t, xp) - shrinkage * t
 
 

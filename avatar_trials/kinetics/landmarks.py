@@ -158,8 +158,10 @@ def _log_depth(x: Floats, rate: Floats) -> Floats:
 
 def _last_day_below(x: Floats, rate: Floats, level: Floats) -> Floats:
     """Day of the rise through `level` (>= log depth): Newton from where one clone alone would pass it."""
-    grows = rate > 0.0
-    latest = np.where(grows, (level - x) / np.where(grows, rate, 1.0), np.inf).min(axis=0)
+    grows = (rate > 0.0) & (x > -np.inf)
+    latest = np.where(grows, (level - np.where(grows, x, 0.0)) / np.where(grows, rate, 1.0), np.inf).min(
+        axis=0
+    )
     comes = np.isfinite(latest)
     earliest = np.where(comes, _nadir_day(x, rate), 0.0)
     at_once = (earliest == 0.0) & (level <= 0.0)

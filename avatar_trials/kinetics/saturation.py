@@ -25,6 +25,12 @@ BEND = 25.0
 _SERIES_BELOW = 0.05
 
 
+def safe_log(x: Array, xp: Namespace = np) -> Array:
+    """log x for x >= 0; -inf at 0, without a warning and with a slope of 0."""
+    positive = x > 0.0
+    return xp.where(positive, xp.log(xp.where(positive, x, 1.0)), -float("inf"))
+
+
 def mean_decay(x: Array, xp: Namespace = np) -> Array:
     """Mean of e^(-x s) over s in [0, 1]: (1 - e^-x)/x, 1 at x = 0, any sign; its slope is exact near 0 too."""
     near = abs(x) < _SERIES_BELOW
@@ -163,7 +169,7 @@ def clone_log_area(log_size: Array, rate: Array, t: Array, xp: Namespace = np) -
     x = rate * t
     grows = x > 0.0
     mean = xp.where(grows, x, 0.0) + xp.log(mean_decay(xp.where(grows, x, -x), xp))
-    return log_size + _log_days(t, xp) + mean
+    return log_size + safe_log(t, xp) + mean
 
 
 def log_area(log_sizes: Array, rates: Array, t: Array, xp: Namespace = np) -> Array:
@@ -176,7 +182,7 @@ def log_area_of(
 ) -> Array:
     """log int_0^days N ds (...) from log N (node, ...) at the times of `memory` with retardation 0."""
     share = _rule(panels, order)[1].reshape((-1,) + (1,) * (log_at_nodes.ndim - 1))
-    return _log_days(days, xp) + logsumexp(log_at_nodes + np.log(share), 0, xp)
+    return safe_log(days, xp) + logsumexp(log_at_nodes + np.log(share), 0, xp)
 
 
 def crowding_loss(log_area: Array, crowding: Array, xp: Namespace = np) -> Array:
@@ -188,9 +194,7 @@ def crowding_loss(log_area: Array, crowding: Array, xp: Namespace = np) -> Array
 
     Source: Bernoulli's substitution for logistic growth; the same divisor for every clone.
     """
-    crowded = crowding > 0.0
-    log_crowding = xp.log(xp.where(crowded, crowding, 1.0))
-    return xp.where(crowded, softplus(log_crowding + log_area, xp), 0.0)
+    return softplus(safe_log(crowding, xp) + log_area, xp)
 
 
 def logistic(log_sizes: Array, rates: Array, t: Array, crowding: Array, xp: Namespace = np) -> Array:
@@ -212,8 +216,3 @@ def _rule(panels: int, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _ndim(x: Array) -> int:
     return int(getattr(x, "ndim", 0))
-
-
-def _log_days(days: Array, xp: Namespace) -> Array:
-    runs = days > 0.0
-    return xp.where(runs, xp.log(xp.where(runs, days, 1.0)), -float("inf"))
