@@ -21,6 +21,7 @@ _SHORT = 0.03
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(3)
 # No concentration is e^10000 half-maximal ones: an infinite one (no elimination) is held here.
 _SATURATED = 1e4
+_NOTHING = 1e-300
 
 
 def accumulation(doses: Array, x: Array, xp: Namespace = np) -> Array:
@@ -32,8 +33,8 @@ def accumulation(doses: Array, x: Array, xp: Namespace = np) -> Array:
 
 
 def steady_accumulation(x: Array, xp: Namespace = np) -> Array:
-    """`accumulation` after endless doses, 1/(1 - e^-x); infinite at x = 0, where nothing is eliminated."""
-    eliminated = x > 0.0
+    """`accumulation` after endless doses, 1/(1 - e^-x); infinite where nothing is eliminated (x < 1e-300)."""
+    eliminated = x > _NOTHING
     safe = xp.where(eliminated, x, 1.0)
     return xp.where(eliminated, 1.0 / (safe * mean_decay(safe, xp)), float("inf"))
 

@@ -21,6 +21,8 @@ RECIST_PROGRESSION = 1.2**3
 _STEPS = 200
 # Newton doubles the digits with each step: after one of this size the next would be rounding.
 _LAST_STEP = 1e-12
+# Slower than this (1/day) is at rest: its days would be no numbers.
+_NO_RATE = 1e-200
 
 
 def nadir_day(log_sizes: ArrayLike, rates: ArrayLike) -> Floats:
@@ -115,7 +117,7 @@ def _clones(log_sizes: ArrayLike, rates: ArrayLike) -> tuple[Floats, Floats]:
     total = logsumexp(x, 0, np)
     if np.isneginf(total).any():
         raise ValueError("a tumour without cells has neither a nadir nor a progression")
-    return x - total, rate
+    return x - total, np.where(np.abs(rate) < _NO_RATE, 0.0, rate)
 
 
 def _log_flow(x: Floats, rate: Floats) -> Floats:

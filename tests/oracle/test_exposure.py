@@ -193,9 +193,8 @@ def test_one_formula_two_engines_and_gradients() -> None:
     # On either side of where the closed form takes over, and a drug that is never eliminated.
     values["elimination"][:3] = np.array([0.0299999, 0.0300001, 0.0]) / (values["h"] * values["interval"])[:3]
 
-    def formulas(
-        peak: Any, elimination: Any, interval: Any, ec50: Any, h: Any, share: Any, gain: Any, xp: Any
-    ) -> list[Any]:
+    def formulas(parameters: Any, xp: Any) -> list[Any]:
+        peak, elimination, interval, ec50, h, share, gain = parameters
         return [
             exposure.mean_hill(peak, elimination, interval, ec50, h, xp),
             exposure.hill(peak, ec50, h, xp),
@@ -210,7 +209,7 @@ def test_one_formula_two_engines_and_gradients() -> None:
 
     names = list(values)
     symbols = [pt.dvector(name) for name in names]
-    outputs = formulas(*symbols, pt)
+    outputs = formulas(symbols, pt)
     # One sum of everything, each formula at its own weight: one graph of slopes instead of one a formula.
     weights = np.sqrt(np.arange(2.0, 2.0 + len(outputs)))
     total = sum(weight * out.sum() for weight, out in zip(weights.tolist(), outputs, strict=True))
@@ -218,14 +217,14 @@ def test_one_formula_two_engines_and_gradients() -> None:
     found = pytensor.function(symbols, [*outputs, *slopes], mode=pytensor.compile.mode.Mode("py", None))(
         *values.values()
     )
-    ours = formulas(*values.values(), np)
+    ours = formulas(values.values(), np)
     for symbolic, number in zip(found, ours, strict=False):
         np.testing.assert_allclose(symbolic, number, rtol=1e-12)
     for name, slope in zip(names, found[len(outputs) :], strict=True):
         assert np.isfinite(slope).all()
         step = 1e-5 * np.maximum(values[name], 1e-3)
         up, down = (
-            weights @ np.array(formulas(*(values | {name: values[name] + d}).values(), np))
+            weights @ np.array(formulas((values | {name: values[name] + d}).values(), np))
             for d in (step, -step)
         )
         difference = (up - down) / (2 * step)

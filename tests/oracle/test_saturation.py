@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import integrate, special
+from scipy.linalg import expm
 
 from avatar_trials.kinetics import clones, saturation
 
@@ -45,22 +46,19 @@ def mixture(log_shares: Floats, rates: Floats) -> Any:
     return log_total, slope
 
 
-def solved(slope: Any, a: float, days: float, start: float = 0.0, breaks: tuple[float, ...] = ()) -> float:
-    """y' = slope(t) - a y by SciPy, stopped at the breaks."""
-    y, since = start, 0.0
-    for until in [*breaks, days]:
-        y = integrate.solve_ivp(
-            lambda t, v: slope(t) - a * v, (since, until), [y], method="DOP853", rtol=1e-12, atol=1e-13
-        ).y[0, -1]
-        since = until
-    return float(y)
+def solved(slope: Any, a: float, days: float, start: float) -> float:
+    """y' = slope(t) - a y from y = start, by SciPy."""
+    solution = integrate.solve_ivp(
+        lambda t, v: slope(t) - a * v, (0, days), [start], method="DOP853", rtol=1e-12, atol=1e-13
+    )
+    return float(solution.y[0, -1])
 
 
 @pytest.mark.parametrize(("case", "expected"), TWO_CLONES, ids=str)
 def test_t06_two_clones_to_thirty_digits(case: tuple[float, ...], expected: float) -> None:
-    t, *rates, a = (np.float64(x) for x in case)
-    assert abs(saturation.retarded_two_clones(t, *rates, a) - expected) < 1e-11
-    anywhere = saturation.retarded(lambda s: clones.log_growth(s, *rates), t, a)
+    t, r, kill, logit, late, a = (np.float64(x) for x in case)
+    assert abs(saturation.retarded_two_clones(t, r, kill, logit, late, a) - expected) < 1e-11
+    anywhere = saturation.retarded(lambda s: clones.log_growth(s, r, kill, logit, late), t, a)
     # kill 1.5/day over 200 days bends within a day: 16 panels of 12.5 days are at their limit there.
     assert abs(anywhere - expected) < 1e-8
 
@@ -86,31 +84,10 @@ def test_t06_on_and_off_schedules() -> None:
         sizes = sizes + rates * duration
     edges = np.cumsum(durations)
 
-    def slope(t: float) -> float:
-        k = min(int(np.searchsorted(edges, t, side="right")), 2)
-        since = t - (edges[k] - durations[k])
-        return float(special.softmax(starts[k] + segments[k] * since) @ segments[k])
-
-    # The solver touches a segment's end, where the slope above is already the next one's: keep it inside.
-    expected = 0.0
-    marched: Any = 0.0
-    for k, (rates, duration) in enumerate(zip(segments, durations, strict=True)):
-        inside = (edges[k] - duration, np.nextafter(edges[k], 0.0))
-
-        def within(t: float, inside: tuple[float, float] = inside) -> float:
-            return slope(float(np.clip(t, *inside)))
-
-        expected = float(
-            integrate.solve_ivp(
-                lambda t, v, w=within: w(t) - a * v,
-                (edges[k] - duration, edges[k]),
-                [expected],
-                method="DOP853",
-                rtol=1e-12,
-                atol=1e-13,
-            ).y[0, -1]
-        )
-        local, _ = mixture(starts[k], rates)
+    expected, marched = 0.0, np.float64(0.0)
+    for sizes, rates, duration in zip(starts, segments, durations, strict=True):
+        local, slope = mixture(sizes, rates)
+        expected = solved(slope, a, duration, expected)
         before = local(0.0)
         s, weights = saturation.memory(np.float64(duration), a, panels=1)
         marched = saturation.retarded_of(
@@ -253,8 +230,6 @@ def test_clones_in_common_crowding_against_the_ode() -> None:
 
 def test_any_linear_kinetics_may_crowd() -> None:
     """Cells that rest and come back: total by SciPy's matrix exponential at the nodes, divisor by the same formula."""
-    from scipy.linalg import expm
-
     matrix = np.array([[-0.15, 0.02], [0.05, -0.015]]) + 0.05 * np.eye(2)
     sizes, crowding, days = np.array([150.0, 5.0]), 2e-4, np.float64(45.0)
     s, _ = saturation.memory(days, 0.0, panels=2)
@@ -304,7 +279,8 @@ def test_one_formula_two_engines_and_gradients() -> None:
     values = prior(40)
     names = list(values)
 
-    def formulas(t: Any, r: Any, kill: Any, logit: Any, late: Any, a: Any, xp: Any) -> list[Any]:
+    def formulas(parameters: Any, xp: Any) -> list[Any]:
+        t, r, kill, logit, late, a = parameters
         sizes = xp.stack([-logit * 0.0, logit])
         crowded = saturation.logistic(sizes, xp.stack([r - kill, late]), t, a, xp)
         return [
@@ -318,7 +294,7 @@ def test_one_formula_two_engines_and_gradients() -> None:
         ]
 
     symbols = [pt.dvector(name) for name in names]
-    outputs = formulas(*symbols, pt)
+    outputs = formulas(symbols, pt)
     slopes = [
         g
         for out in outputs
@@ -330,7 +306,7 @@ def test_one_formula_two_engines_and_gradients() -> None:
         symbols, [*outputs, *slopes], mode=pytensor.compile.mode.Mode("py", None), on_unused_input="ignore"
     )
     found = compiled(*values.values())
-    ours = formulas(*values.values(), np)
+    ours = formulas(values.values(), np)
     for symbolic, number in zip(found, ours, strict=False):
         np.testing.assert_allclose(symbolic, number, rtol=1e-10, atol=1e-12)
     for slope in found[len(outputs) :]:
@@ -340,7 +316,7 @@ def test_one_formula_two_engines_and_gradients() -> None:
     inner = values["a"] > h
     for name, slope in zip(names[1:], found[len(outputs) :], strict=False):
         up, down = values | {name: values[name] + h}, values | {name: values[name] - h}
-        difference = (formulas(*up.values(), np)[0] - formulas(*down.values(), np)[0]) / (2 * h)
+        difference = (formulas(up.values(), np)[0] - formulas(down.values(), np)[0]) / (2 * h)
         scale = 1.0 + np.abs(difference)
         # Differences of third order: h^2 t^3/6, with t up to 150 days.
         assert (np.abs(slope - difference)[inner] / scale[inner]).max() < 1e-4
