@@ -1,7 +1,7 @@
 """From dose to kill: how much drug reaches the tumour, what it does there, and its mean over a dosing interval.
 
 One compartment, doses given at once every `interval` days: between doses the concentration falls as e^(-elimination t).
-A constant kill equal to the mean over the interval gives the same log volume at the end of it as the falling
+A constant kill equal to the mean over the interval gives a clone the same log size at the end of it as the falling
 concentration does. Days and 1/day; concentrations in any one unit.
 
 Source: one-compartment kinetics with superposition (Gibaldi & Perrier 1982, chapter 3); effect by Hill's equation.

@@ -39,7 +39,7 @@ def exponential(t: Array, growth: Array, xp: Namespace = np) -> Array:
 def exponential_linear(t: Array, v0: Array, growth: Array, linear_growth: Array, xp: Namespace = np) -> Array:
     """Exponential until V reaches linear_growth/growth, from then on `linear_growth` mm3/day; V' is continuous.
 
-    `v0` in mm3; `growth`, `linear_growth` > 0. Source: Simeoni et al. 2004 (Cancer Res 64:1094), eq. 1, the switch
+    `v0` in mm3; `growth`, `linear_growth` > 0. Source: Simeoni et al. 2004 (Cancer Res 64:1094), the switch
     sharp.
     """
     slope = linear_growth / v0
@@ -65,7 +65,7 @@ def bertalanffy(t: Array, growth: Array, loss: Array, deceleration: Array, xp: N
     """V' = A V^(1 - c) - loss V with A V0^-c = `growth` and c = `deceleration` >= 0: power law when loss = 0.
 
     log(V/V0) = log(1 + c m)/c with m = (growth - loss)(1 - e^(-c loss t))/(c loss). c = 0 is exponential, 1/3 growth of
-    a surface, 1 linear. Source: von Bertalanffy 1957; Benzekry et al. 2014 (PLoS Comput Biol 10:e1003800), eq. 9, 10.
+    a surface, 1 linear. Source: von Bertalanffy 1957; Benzekry et al. 2014 (PLoS Comput Biol 10:e1003800).
     """
     x = deceleration * loss * t
     m = (growth - loss) * t * saturation.mean_decay(x, xp)
@@ -117,7 +117,7 @@ def claret(
     """growth t - kill exposure (1 - e^(-resistance t))/resistance: a kill that fades.
 
     `kill` per day and unit of exposure; resistance = 0 is a kill that stays. Source: Claret et al. 2009 (J Clin Oncol
-    27:4103), eq. 1, solved.
+    27:4103), solved.
     """
     return growth * t - kill * exposure * t * saturation.mean_decay(resistance * t, xp)
 
@@ -125,7 +125,7 @@ def claret(
 def wang(t: Array, shrinkage: Array, progression: Array, xp: Namespace = np) -> Array:
     """log(e^(-shrinkage t) + progression t): exponential shrinkage, linear growth, `progression` in V0/day.
 
-    Source: Wang et al. 2009 (Clin Pharmacol Ther 86:167), eq. 1, relative to baseline (there of diameters).
+    Source: Wang et al. 2009 (Clin Pharmacol Ther 86:167), relative to baseline (there of diameters).
     """
     grown = saturation.safe_log(progression * t, xp)
     return softplus(grown + shrinkage * t, xp) - shrinkage * t

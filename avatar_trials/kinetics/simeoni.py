@@ -6,7 +6,7 @@ concentration,
     x1' = growth x1 / [1 + (growth w/linear_growth)^psi]^(1/psi) - potency c x1      cycling cells
     x2' = potency c x1 - transit x2,  x3' = transit (x2 - x3),  x4' = transit (x3 - x4)   damaged cells
 
-Source: Simeoni et al. 2004 (Cancer Res 64:1094), eq. 3-7.
+Source: Simeoni et al. 2004 (Cancer Res 64:1094).
 """
 
 from __future__ import annotations

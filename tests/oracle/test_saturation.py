@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,25 @@ def test_crowding_in_its_limits() -> None:
     for rate in (0.0, 1e-300, 1e-14, -1e-14):
         still = saturation.logistic(np.log([200.0]), np.array([rate]), 40.0, 1e-4)
         assert np.exp(still[0]) == pytest.approx(200.0 / 1.8, rel=1e-11)
+
+
+def test_the_mean_of_a_decay_and_its_slope_on_both_sides_of_the_series() -> None:
+    """(1 - e^-x)/x and its slope by 60 terms of the exponential series, in rationals."""
+    pytensor, pt = pytest.importorskip("pytensor"), pytest.importorskip("pytensor.tensor")
+    seam = saturation._SERIES_BELOW
+    at = np.array([0.0, 1e-300, -1e-15, 1e-9, 1e-3, seam * (1 - 1e-12), seam, -seam, 0.5, -3.0])
+    terms = [[Fraction(-x) ** k / math.factorial(k + 1) for k in range(60)] for x in at.tolist()]
+    exact = [float(sum(row)) for row in terms]
+    slopes = [
+        float(sum(Fraction(-1) * k * Fraction(-x) ** (k - 1) / math.factorial(k + 1) for k in range(1, 60)))
+        for x in at.tolist()
+    ]
+    np.testing.assert_allclose(saturation.mean_decay(at), exact, rtol=1e-15)
+    x = pt.dvector("x")
+    slope = pytensor.grad(saturation.mean_decay(x, pt).sum(), x)
+    found = slope.eval({x: at}, mode=pytensor.compile.mode.Mode("py", None))
+    # At the seam the closed form has lost 1e-16 over its square.
+    np.testing.assert_allclose(found, slopes, rtol=3e-13)
 
 
 def prior(n: int) -> dict[str, Floats]:
