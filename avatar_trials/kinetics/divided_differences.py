@@ -11,17 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from avatar_trials.kinetics.namespace import Array, Namespace
+from avatar_trials.kinetics.namespace import Array, Namespace, mean_decay
 
 _SERIES_BELOW = 1.0
 _TERMS = 19
-
-
-def mean_decay(x: Array, xp: Namespace = np) -> Array:
-    """(1 - e^-x)/x for x >= 0: the mean of e^-s over s from 0 to x; 1 at 0."""
-    positive = x > 0.0
-    safe = xp.where(positive, x, 1.0)
-    return xp.where(positive, -xp.expm1(-safe) / safe, 1.0 - 0.5 * x)
 
 
 def log_first(a: Array, b: Array, xp: Namespace = np) -> Array:

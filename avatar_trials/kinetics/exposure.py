@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from avatar_trials.kinetics.namespace import Array, Namespace, softplus
-from avatar_trials.kinetics.saturation import mean_decay
+from avatar_trials.kinetics.namespace import Array, Namespace, mean_decay, softplus
 
 ACTS_ON = ("effect", "concentration")
 FORMS = ("odds", "capped")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from avatar_trials.kinetics.combination import antagonised_kill, log_resistant_fraction
-from avatar_trials.kinetics.namespace import Array, Namespace
+from avatar_trials.kinetics.namespace import Array, Namespace, safe_log
 
 Drivers = Sequence[Sequence[float]]
 """Sensitivities (driver, drug) of a clone."""
@@ -53,7 +53,7 @@ def kill(
     k_d s_d e_d; the clone's kill is the smallest over its drivers.
     """
     rates = [
-        antagonised_kill(log_kills + _log(np.asarray(row) * effects, xp), exponent, antagonism, xp)
+        antagonised_kill(log_kills + safe_log(np.asarray(row) * effects, xp), exponent, antagonism, xp)
         for row in drivers
     ]
     smallest = rates[0]
@@ -88,8 +88,3 @@ def two_drug_shares(
     both = xp.exp(log_resistant_fraction(xp.log(resistant_a), xp.log(resistant_b), cross_resistance, xp))
     only_a, only_b = xp.maximum(resistant_a - both, 0.0), xp.maximum(resistant_b - both, 0.0)
     return xp.stack([1.0 - only_a - only_b - both, only_a, only_b, both])
-
-
-def _log(x: Array, xp: Namespace) -> Array:
-    present = x > 0.0
-    return xp.where(present, xp.log(xp.where(present, x, 1.0)), -float("inf"))

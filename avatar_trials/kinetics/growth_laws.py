@@ -15,20 +15,7 @@ import numpy as np
 
 from avatar_trials.kinetics import saturation
 from avatar_trials.kinetics.clones import log_growth
-from avatar_trials.kinetics.namespace import Array, Namespace, softplus
-
-_SERIES_BELOW = 0.02
-
-
-def log1p_ratio(z: Array, xp: Namespace = np) -> Array:
-    """log(1 + z)/z for z > -1, 1 at z = 0; its slope is exact near 0 too."""
-    near = abs(z) < _SERIES_BELOW
-    small = xp.where(near, z, 0.0)
-    series = 0.0
-    for n in range(9, 0, -1):
-        series = 1.0 / n - small * series
-    safe = xp.where(near, 1.0, z)
-    return xp.where(near, series, xp.log1p(safe) / safe)
+from avatar_trials.kinetics.namespace import Array, Namespace, log1p_ratio, mean_decay, safe_log, softplus
 
 
 def exponential(t: Array, growth: Array, xp: Namespace = np) -> Array:
@@ -68,11 +55,11 @@ def bertalanffy(t: Array, growth: Array, loss: Array, deceleration: Array, xp: N
     a surface, 1 linear. Source: von Bertalanffy 1957; Benzekry et al. 2014 (PLoS Comput Biol 10:e1003800).
     """
     x = deceleration * loss * t
-    m = (growth - loss) * t * saturation.mean_decay(x, xp)
+    m = (growth - loss) * t * mean_decay(x, xp)
     # A tumour that is lost leaves 1 + c m without digits: there its shrinkage is taken out of the logarithm.
     kept = deceleration * m > -0.5
     left = xp.where(kept, 1.0, x)
-    gained = saturation.safe_log(growth / xp.where(kept, 1.0, loss), xp) + left + xp.log(-xp.expm1(-left))
+    gained = safe_log(growth / xp.where(kept, 1.0, loss), xp) + left + xp.log(-xp.expm1(-left))
     lost = (softplus(gained, xp) - left) / xp.where(kept, 1.0, deceleration)
     return xp.where(kept, m * log1p_ratio(xp.where(kept, deceleration * m, 0.0), xp), lost)
 
@@ -88,7 +75,7 @@ def stein_fojo(t: Array, growth: Array, kill: Array, xp: Namespace = np) -> Arra
     Source: Stein et al. 2011 (Clin Cancer Res 17:907); `gd` of the R package tumgr.
     """
     x = growth * t
-    grown = x + saturation.safe_log(-xp.expm1(-x), xp)
+    grown = x + safe_log(-xp.expm1(-x), xp)
     return softplus(grown + kill * t, xp) - kill * t
 
 
@@ -119,7 +106,7 @@ def claret(
     `kill` per day and unit of exposure; resistance = 0 is a kill that stays. Source: Claret et al. 2009 (J Clin Oncol
     27:4103), solved.
     """
-    return growth * t - kill * exposure * t * saturation.mean_decay(resistance * t, xp)
+    return growth * t - kill * exposure * t * mean_decay(resistance * t, xp)
 
 
 def wang(t: Array, shrinkage: Array, progression: Array, xp: Namespace = np) -> Array:
@@ -127,7 +114,7 @@ def wang(t: Array, shrinkage: Array, progression: Array, xp: Namespace = np) -> 
 
     Source: Wang et al. 2009 (Clin Pharmacol Ther 86:167), relative to baseline (there of diameters).
     """
-    grown = saturation.safe_log(progression * t, xp)
+    grown = safe_log(progression * t, xp)
     return softplus(grown + shrinkage * t, xp) - shrinkage * t
 
 

@@ -1,4 +1,5 @@
-"""What the two array namespaces, NumPy and pytensor.tensor, do not share. Neither is imported for the other's sake."""
+"""What the two array namespaces, NumPy and pytensor.tensor, do not share, and functions that are exact at their limits
+in both. Neither is imported for the other's sake."""
 
 from __future__ import annotations
 
@@ -9,6 +10,9 @@ Namespace = Any
 
 Array = Any
 """A number, a NumPy array or a PyTensor tensor, as the namespace has it."""
+
+_MEAN_SERIES_BELOW = 0.05
+_RATIO_SERIES_BELOW = 0.02
 
 
 def softplus(x: Array, xp: Namespace) -> Array:
@@ -24,3 +28,31 @@ def logsumexp(x: Array, axis: int, xp: Namespace) -> Array:
     shift = xp.where(largest > -float("inf"), largest, 0.0)
     total = xp.sum(xp.exp(x - xp.expand_dims(shift, axis)), axis=axis)
     return xp.where(total > 0.0, shift + xp.log(xp.where(total > 0.0, total, 1.0)), -float("inf"))
+
+
+def safe_log(x: Array, xp: Namespace) -> Array:
+    """log x for x >= 0; -inf at 0, without a warning and with a slope of 0."""
+    positive = x > 0.0
+    return xp.where(positive, xp.log(xp.where(positive, x, 1.0)), -float("inf"))
+
+
+def mean_decay(x: Array, xp: Namespace) -> Array:
+    """Mean of e^(-x s) over s in [0, 1]: (1 - e^-x)/x, 1 at x = 0, any sign; its slope is exact near 0 too."""
+    near = abs(x) < _MEAN_SERIES_BELOW
+    small = xp.where(near, x, 0.0)
+    series = 1.0
+    for n in range(9, 1, -1):
+        series = 1.0 - small / n * series
+    safe = xp.where(near, 1.0, x)
+    return xp.where(near, series, -xp.expm1(-safe) / safe)
+
+
+def log1p_ratio(z: Array, xp: Namespace) -> Array:
+    """log(1 + z)/z for z > -1, 1 at z = 0; its slope is exact near 0 too."""
+    near = abs(z) < _RATIO_SERIES_BELOW
+    small = xp.where(near, z, 0.0)
+    series = 0.0
+    for n in range(9, 0, -1):
+        series = 1.0 / n - small * series
+    safe = xp.where(near, 1.0, z)
+    return xp.where(near, series, xp.log1p(safe) / safe)

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avatar_trials.kinetics.divided_differences import first, mean_decay, second
-from avatar_trials.kinetics.namespace import Array, Namespace
+from avatar_trials.kinetics.divided_differences import first, second
+from avatar_trials.kinetics.namespace import Array, Namespace, mean_decay
 
 Entries = dict[tuple[int, int], Array]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar_trials.kinetics.clones import log_growth
-from avatar_trials.kinetics.namespace import Array, Namespace, logsumexp, softplus
+from avatar_trials.kinetics.namespace import Array, Namespace, logsumexp, mean_decay, safe_log, softplus
 
 ORDER = 24
 PANELS = 16
@@ -22,24 +22,6 @@ PANELS = 16
 MEMORY = 40.0
 # Two clones are one curve and another but for e^-25 this many e-folds of their ratio away from their crossing.
 BEND = 25.0
-_SERIES_BELOW = 0.05
-
-
-def safe_log(x: Array, xp: Namespace = np) -> Array:
-    """log x for x >= 0; -inf at 0, without a warning and with a slope of 0."""
-    positive = x > 0.0
-    return xp.where(positive, xp.log(xp.where(positive, x, 1.0)), -float("inf"))
-
-
-def mean_decay(x: Array, xp: Namespace = np) -> Array:
-    """Mean of e^(-x s) over s in [0, 1]: (1 - e^-x)/x, 1 at x = 0, any sign; its slope is exact near 0 too."""
-    near = abs(x) < _SERIES_BELOW
-    small = xp.where(near, x, 0.0)
-    series = 1.0
-    for n in range(9, 1, -1):
-        series = 1.0 - small / n * series
-    safe = xp.where(near, 1.0, x)
-    return xp.where(near, series, -xp.expm1(-safe) / safe)
 
 
 def gompertz(t: Array, rate: Array, retardation: Array, start: Array = 0.0, xp: Namespace = np) -> Array:

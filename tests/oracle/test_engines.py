@@ -102,8 +102,8 @@ def test_engines_agree_and_gradients_are_finite_and_right(name: str) -> None:
     symbols = [pt.vector(key) for key in inputs]
     out = formula(pt, *symbols)
     gradients = pytensor.grad(out.sum(), symbols)
-    with pytensor.config.change_flags(mode="FAST_COMPILE", floatX="float64"):
-        found = pytensor.function(symbols, [out, *gradients])(*values)
+    plain = pytensor.compile.mode.Mode("py", None)
+    found = pytensor.function(symbols, [out, *gradients], mode=plain)(*values)
     ours = formula(np, *values)
     np.testing.assert_allclose(found[0], ours, rtol=1e-10, atol=1e-300)
     assert all(np.isfinite(gradient).all() for gradient in found[1:])
