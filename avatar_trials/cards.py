@@ -325,6 +325,7 @@ class Mechanism(_Card):
     persistence: dict[str, Number | Assumed] | None = None
     niche: dict[str, Number | Assumed] | None = None
     resistance: dict[str, Number | Assumed] | None = None
+    exposure: dict[str, Number | Assumed] | None = None
     source: str
 
     @pydantic.model_validator(mode="after")

@@ -69,7 +69,8 @@ def log_growth(
     """log(V/V0) (mice of the block,) at each of `days` under an arm's course, without deceleration."""
     parts = scenario.block(block) if scenario else {}
     tumour = _tumour(mice, parts, block)
-    course = Course([day for day, _ in arm.course], [np.full(2, dose) for _, dose in arm.course])
+    reaching = parts["exposure"]["penetration"][:, None] if "exposure" in parts else np.ones(1)
+    course = Course([day for day, _ in arm.course], [dose * reaching * np.ones(2) for _, dose in arm.course])
     for states in march(tumour, days, course):
         total = sum(states)
         with np.errstate(divide="ignore"):

@@ -85,7 +85,16 @@ RESISTANCE = Family(
     "tumour, persisters",
     note="acquired and pre-existing resistance give the same volumes under constant drug, exactly",
 )
-MECHANISMS: dict[str, Family] = {family.name: family for family in (PERSISTENCE, NICHE, RESISTANCE)}
+EXPOSURE = Family(
+    "exposure",
+    "Part of a drug's effect that reaches the tumour: penetration, failing pharmacokinetics",
+    (),
+    (_p("penetration", "share", "of the calibrated kill that reaches the tumour", "share"),),
+    SIMULATION,
+    "exposure",
+    note="only penetration times kill shows; one-compartment mean kill, linear or Emax, and drugs that raise exposure",
+)
+MECHANISMS: dict[str, Family] = {family.name: family for family in (PERSISTENCE, NICHE, RESISTANCE, EXPOSURE)}
 """What a design's [mechanism] can add to calibrated avatars."""
 
 _GROWTH = _p("growth", "1/day", "growth without drug", "positive")
@@ -167,6 +176,7 @@ FAMILIES: tuple[Family, ...] = (
         "tumour, persisters",
     ),
     NICHE,
+    EXPOSURE,
     RESISTANCE,
     Family(
         "drivers",
@@ -204,5 +214,62 @@ FAMILIES: tuple[Family, ...] = (
         ),
         SIMULATION,
         "tumour",
+    ),
+)
+
+_BIRTH = _p("birth", "1/day", "divisions a cell", "not negative")
+_DEATH = _p("death", "1/day", "deaths a cell", "not negative")
+_MUTATION = _p("mutation", "per division", "probability of a mutant daughter", "share")
+
+STOCHASTIC: tuple[Family, ...] = (
+    Family(
+        "birth_death",
+        "Number of cells of a clone: exact law and exact draws, over any schedule",
+        ("cells",),
+        (_BIRTH, _DEATH),
+        SIMULATION,
+        "branching",
+    ),
+    Family(
+        "luria_delbruck",
+        "Resistant cells at detection of a tumour grown from one cell, for one drug or two",
+        ("sensitive", "resistant to A", "to B", "to both"),
+        (_BIRTH, _DEATH, _MUTATION, _p("size", "cells", "at detection", "positive")),
+        SIMULATION,
+        "luria_delbruck, lineages",
+    ),
+    Family(
+        "mutants",
+        "Clones of whole cells that mutate under treatment, step by step",
+        ("one a clone",),
+        (_BIRTH, _DEATH, _MUTATION),
+        SIMULATION,
+        "mutants, lineages",
+    ),
+    Family(
+        "eradication",
+        "Probability that no cell of several types survives a schedule, by generating functions",
+        ("one a clone",),
+        (_BIRTH, _DEATH, _MUTATION),
+        SIMULATION,
+        "eradication",
+    ),
+    Family(
+        "bozic",
+        "Closed formulas of cure by one drug or two, together or in turn",
+        ("sensitive", "resistant to A", "to B", "to both"),
+        (
+            _BIRTH,
+            _DEATH,
+            _MUTATION,
+            _p(
+                "n1, n2, n12",
+                "positions",
+                "at which a mutation makes resistant to A, B, both",
+                "not negative",
+            ),
+        ),
+        SIMULATION,
+        "bozic",
     ),
 )

@@ -29,6 +29,7 @@ from avatar_trials.endpoints.readout import READOUT_COLUMNS
 from avatar_trials.endpoints.response import DOUBLING_VARIANTS, RULES
 from avatar_trials.intake import check_volumes, read_volumes
 from avatar_trials.intake.dialects import DIALECTS
+from avatar_trials.kinetics.families import FAMILIES, STOCHASTIC
 from avatar_trials.kinetics.two_clone import BEND_FACTOR, BEND_SHARPNESS
 from avatar_trials.library import find_card
 from avatar_trials.problems import errors_of
@@ -117,6 +118,14 @@ def test_every_model_card_has_its_page_with_a_calibration_record() -> None:
         page = card.with_suffix(".md").read_text("utf-8")
         for title in ("Equations", "What it cannot claim", "Calibration record"):
             assert f"\n## {title}\n" in page, card.name
+
+
+def test_the_page_of_families_is_what_the_registry_says() -> None:
+    python(ROOT / "tools" / "families.py", "--check", PYTHONPATH=str(ROOT))
+    for family in (*FAMILIES, *STOCHASTIC):
+        assert not family.card or (ROOT / "models" / f"{family.card}.toml").is_file()
+        for module in family.module.split(", "):
+            assert (PACKAGE / "kinetics" / f"{module}.py").is_file(), family.name
 
 
 def test_scripts_of_designs_stay_short_and_public() -> None:

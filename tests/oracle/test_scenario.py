@@ -87,6 +87,14 @@ def test_resistance_that_costs_is_regained_off_drug_only(mice: Any) -> None:
     assert (costly[~on] < free[~on] - 1e-6).any()
 
 
+def test_half_the_exposure_is_half_the_dose(mice: Any) -> None:
+    """Penetration and dose act as one product: volume does not tell a drug that fails to reach from a weak one."""
+    weak = {"name": "A", "label": "half", "course": [[0, 0.5]]}
+    thin = grown(mice, {"name": "A"}, {"exposure": {"penetration": 0.5}})
+    np.testing.assert_allclose(thin, grown(mice, weak), rtol=1e-13, atol=1e-13)
+    assert (thin[-1] >= calibrated(mice)[-1] - 1e-9).all()
+
+
 def test_priors_are_drawn_by_replicate_or_by_avatar() -> None:
     cohort = random_cohort(np.random.default_rng(0), n_trials=50)
     prior = {
