@@ -9,7 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from avatar_trials.endpoints import growth_rates
 from avatar_trials.endpoints.growth_rates import MODELS, PARAMETERS, SCALES, stein_fojo
+from avatar_trials.kinetics import growth_laws
 
 Floats = NDArray[np.float64]
 DAYS = np.arange(0.0, 64.0, 3.5)
@@ -138,3 +140,23 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         stein_fojo(DAYS, DAYS + 100, model="gx")
     with pytest.raises(ValueError, match="log, relative"):
         stein_fojo(DAYS, DAYS + 100, scale="linear")
+
+
+def test_the_fitted_curves_are_the_named_laws() -> None:
+    """The fit keeps its own fused curve and slopes for speed; they are the laws of `kinetics.growth_laws`."""
+    rng = np.random.default_rng(4)
+    growth, kill, share = (
+        rng.uniform(0.001, 0.3, 200),
+        rng.uniform(0.001, 0.3, 200),
+        rng.uniform(0.01, 0.99, 200),
+    )
+    day = rng.uniform(0.0, 100.0, 200)
+    both = np.stack([np.log(growth), np.log(kill), np.log(share / (1 - share))], axis=-1)
+    for name, theta, law in (
+        ("g", both[:, :1], growth_laws.exponential(day, growth)),
+        ("d", both[:, 1:2], growth_laws.exponential(day, -kill)),
+        ("gd", both[:, :2], growth_laws.stein_fojo(day, growth, kill)),
+        ("gdphi", both, growth_laws.stein_phi(day, growth, kill, share)),
+    ):
+        curve, _ = growth_rates._relative_volume(name, theta, day)
+        np.testing.assert_allclose(curve, np.exp(law), rtol=1e-11)
