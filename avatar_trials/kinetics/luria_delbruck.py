@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from avatar_trials.kinetics.branching import Cells, Floats
-from avatar_trials.kinetics.lineages import INDIVIDUALLY, descendants
+from avatar_trials.kinetics.lineages import descendants
 from avatar_trials.kinetics.mutants import LARGE, checked_rates, one_step, pieces_of, sent_mutants
 
 
@@ -25,7 +25,9 @@ def tumour_age(size: ArrayLike, birth: ArrayLike, death: ArrayLike) -> Floats:
     """
     m, b, d = (np.asarray(x, dtype=float) for x in (size, birth, death))
     if not (np.isfinite(b) & (d >= 0.0) & (b > d)).all():
-        raise ValueError(f"a tumour grows from one cell only if birth is above death, got {birth} and {death}")
+        raise ValueError(
+            f"a tumour grows from one cell only if birth is above death, got {birth} and {death}"
+        )
     carried = m * (b - d) / b
     if not (np.isfinite(carried) & (carried > 1.0)).all():
         raise ValueError(f"a tumour is found at more than birth/(birth - death) cells, got {size}")
@@ -41,7 +43,7 @@ def resistant_cells(
     mutant_birth: ArrayLike | None = None,
     mutant_death: ArrayLike | None = None,
     rng: np.random.Generator,
-    individually: float = INDIVIDUALLY,
+    individually: float | None = None,
 ) -> Cells:
     """Number of resistant cells in tumours found at `size` cells, one draw an element; arguments broadcast.
 
@@ -70,7 +72,9 @@ def clones_at_detection(
     lead = np.broadcast_shapes(np.shape(size), b.shape[:-1], d.shape[:-1], u.shape[:-2])
     rates = checked_rates(b, d, u, lead, types)
     if rates.mutation[:, :, 0].any():
-        raise ValueError("mutation back to the type that founds the tumour is not followed: column 0 must be 0")
+        raise ValueError(
+            "mutation back to the type that founds the tumour is not followed: column 0 must be 0"
+        )
     cells = np.broadcast_to(np.asarray(size, dtype=float), lead).ravel()
     growth = np.broadcast_to((rates.birth - rates.death)[:, 0], cells.shape)
     age = np.broadcast_to(tumour_age(cells, rates.birth[:, 0], rates.death[:, 0]), cells.shape)

@@ -108,7 +108,13 @@ def two_drug_mutation(u: ArrayLike, n1: ArrayLike, n2: ArrayLike, n12: ArrayLike
     """
     u_, one, two, both = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (u, n1, n2, n12)))
     matrix = np.zeros((*u_.shape, 4, 4))
-    for row, column, positions in ((0, 1, one), (0, 2, two), (0, 3, both), (1, 3, two + both), (2, 3, one + both)):
+    for row, column, positions in (
+        (0, 1, one),
+        (0, 2, two),
+        (0, 3, both),
+        (1, 3, two + both),
+        (2, 3, one + both),
+    ):
         matrix[..., row, column] = u_ * positions
     return matrix
 
@@ -202,7 +208,9 @@ def sent_mutants(
         row = np.minimum(row, now.size - 1)
         watched = np.broadcast_to(watch, now.shape)[row]
         age, first = t[row] * rng.random(row.size), t[row] * rng.random(row.size)
-        odds = np.exp(-growth[row] * age - watched * first) * np.broadcast_to(rate, now.shape)[row] / peak[row]
+        odds = (
+            np.exp(-growth[row] * age - watched * first) * np.broadcast_to(rate, now.shape)[row] / peak[row]
+        )
         kept = (first < age) & (rng.random(row.size) < odds)
         row, age = row[kept], age[kept]
         founder = np.zeros((row.size, cells.shape[1]), dtype=np.int64)
