@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from avatar_trials.kinetics.branching import Floats, logrel
+from avatar_trials.kinetics.branching import Floats, logrel, not_negative
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class DualTherapy:
     """Chance that two drugs given together eradicate a lesion: four independent ways to fail, equation (1).
 
     Logs of the chances that no resistant lineage arose and lasted, in one or two mutations (1, 2), before (up) or
-    during (down) treatment. `p2_up` is the paper's approximation; for n1 + n12 = 50, u = 1e-9 it and the exact
-    multi-type answer of `eradication` agree within 0.002 up to 1e9 cells.
+    during (down) treatment. Above the exact multi-type answer (`eradication_at_detection`) the chance to fail is by
+    0.00007 at 1e9 cells, 0.0007 at 1e10, 0.006 at 1e11 (the paper's typical rates, n12 = 0, 5 % of itself), all of it
+    by `p2_up`, an approximation; by 0.023 at 1e11 cells and a division a day, where the paper simulated 0.53.
     """
 
     log_p1_up: Floats
@@ -80,7 +81,7 @@ def dual_therapy(
     Drugs that kill raise `death_treated`, cytostatic ones lower `birth_treated`. Raises ValueError for a lesion that
     does not grow before treatment or does not shrink under it, and for negative arguments.
     """
-    m, u, one, two, both = _checked(size=size, mutation=mutation, n1=n1, n2=n2, n12=n12)
+    m, u, one, two, both = not_negative(size=size, mutation=mutation, n1=n1, n2=n2, n12=n12)
     s, falls = _lasting(birth, death), _shrinking(birth_treated, death_treated)
     # 1/s' = -falls, so that full growth arrest (birth_treated = 0) is an ordinary case.
     q = 1.0 / s + falls
@@ -153,7 +154,7 @@ def expected_resistant(
     M [n12 mu + (n1 n2 + n12/2 (n1 + n2 - n12)) mu^2] with mu = (u/s) log(M s). Raises ValueError for a lesion that does
     not grow, or of no more than 1/s cells.
     """
-    m, u, one, two, both = _checked(size=size, mutation=mutation, n1=n1, n2=n2, n12=n12)
+    m, u, one, two, both = not_negative(size=size, mutation=mutation, n1=n1, n2=n2, n12=n12)
     mu = u * _log_carried(m, _lasting(birth, death)) / _lasting(birth, death)
     return m * (both * mu + (one * two + 0.5 * both * (one + two - both)) * mu**2)
 
@@ -162,7 +163,7 @@ def p_none_one_step(
     size: ArrayLike, mutation: ArrayLike, *, birth: ArrayLike, death: ArrayLike, positions: ArrayLike
 ) -> Floats:
     """Chance p1 that a lesion of `size` cells has no cell resistant by one mutation: exp(M u n log(s)/(1 - s))."""
-    m, u, n = _checked(size=size, mutation=mutation, positions=positions)
+    m, u, n = not_negative(size=size, mutation=mutation, positions=positions)
     return np.exp(-m * u * n * logrel(_lasting(birth, death) - 1.0))
 
 
@@ -179,10 +180,10 @@ def p_resistant_exists(
     """Chance 1 - p1 p2 that a lesion of `size` cells has a cell resistant to both drugs, by one or two mutations.
 
     p2 = exp(M u^2 (2 n1 n2 + n12 (n1 + n2)) log(s) log(M s)/(s (1 - s))) is the paper's approximation: it counts two-
-    step lineages as independent and is too high where they are not rare (0.363 for the exact 0.226 at 1e11 cells,
+    step lineages as independent and is too high where they are not rare (0.363 for the exact 0.222 at 1e11 cells,
     n1 = n2 = 50, u = 1e-9).
     """
-    m, u, one, two, both = _checked(size=size, mutation=mutation, n1=n1, n2=n2, n12=n12)
+    m, u, one, two, both = not_negative(size=size, mutation=mutation, n1=n1, n2=n2, n12=n12)
     s = _lasting(birth, death)
     paths = 2.0 * one * two + both * (one + two)
     log_p1 = -m * u * both * logrel(s - 1.0)
@@ -190,17 +191,17 @@ def p_resistant_exists(
 
 
 def _lasting(birth: ArrayLike, death: ArrayLike) -> Floats:
-    b, d = _checked(birth=birth, death=death)
+    b, d = not_negative(birth=birth, death=death)
     if not (b > d).all():
-        raise ValueError(f"a lesion grows before treatment only if birth is above death, got {birth}, {death}")
+        raise ValueError(f"a lesion grows before treatment only if birth is above death, got {b} and {d}")
     return (b - d) / b
 
 
 def _shrinking(birth: ArrayLike, death: ArrayLike) -> Floats:
-    b, d = _checked(birth_treated=birth, death_treated=death)
+    b, d = not_negative(birth_treated=birth, death_treated=death)
     if not (d > b).all():
         raise ValueError(
-            f"sensitive cells shrink only if death_treated is above birth_treated, got {death} and {birth}"
+            f"sensitive cells shrink only if death_treated is above birth_treated, got {d} and {b}"
         )
     return b / (d - b)
 
@@ -209,10 +210,3 @@ def _log_carried(size: Floats, s: Floats) -> Floats:
     if not (size * s > 1.0).all():
         raise ValueError(f"a lesion is found at more than birth/(birth - death) cells, got {size}")
     return np.log(size * s)
-
-
-def _checked(**given: ArrayLike) -> list[Floats]:
-    for name, value in given.items():
-        if not (np.isfinite(value) & (np.asarray(value) >= 0.0)).all():
-            raise ValueError(f"{name} must be 0 or more and finite, got {value}")
-    return [np.asarray(value, dtype=float) for value in given.values()]

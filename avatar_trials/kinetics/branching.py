@@ -13,7 +13,6 @@ Draws come from one generator a call, so they depend on who else is in the call:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,7 +50,7 @@ def law(birth: ArrayLike, death: ArrayLike, days: ArrayLike) -> BirthDeathLaw:
     written so that b = d, b = 0, d = 0 and any length of time are ordinary cases. Raises ValueError for rates or days
     that are negative or not finite.
     """
-    b, d, t = _not_negative("birth", birth), _not_negative("death", death), _not_negative("days", days)
+    b, d, t = not_negative(birth=birth, death=death, days=days)
     net = b - d
     faded = np.exp(-np.abs(net) * t)
     lived = t * exprel(-np.abs(net) * t)
@@ -107,10 +106,10 @@ def extinction_ever(birth: ArrayLike, death: ArrayLike, cells: ArrayLike = 1) ->
 
     Cells that neither divide nor die stay: 0, and 1 for no cells. Raises ValueError as `law` does.
     """
-    b, d = _not_negative("birth", birth), _not_negative("death", death)
+    b, d, n = not_negative(birth=birth, death=death, cells=cells)
     doomed = (d >= b) & (d > 0.0)
     ratio = np.where(doomed, 1.0, d / np.where(b > 0.0, b, 1.0))
-    return np.exp(special.xlogy(_not_negative("cells", cells), ratio))
+    return np.exp(special.xlogy(n, ratio))
 
 
 def mean(clone: BirthDeathLaw, cells: ArrayLike = 1) -> Floats:
@@ -131,9 +130,9 @@ def pgf(clone: BirthDeathLaw, z: ArrayLike, cells: ArrayLike = 1) -> Floats:
 
     ((alpha + (1 - alpha - beta) z)/(1 - beta z))^cells. Raises ValueError for z outside 0 .. 1 or cells below 0.
     """
-    at, n = np.asarray(z, dtype=float), _not_negative("cells", cells)
+    at, n = np.asarray(z, dtype=float), not_negative(cells=cells)[0]
     if not ((at >= 0.0) & (at <= 1.0)).all():
-        raise ValueError(f"a generating function of cell counts is taken at 0 <= z <= 1, got {z}")
+        raise ValueError(f"a generating function of cell counts is taken at 0 <= z <= 1, got {at}")
     away = 1.0 - at
     below = np.where(away > 0.0, clone.stop + clone.more * away, 1.0)
     loss = clone.alive * away / below
@@ -207,8 +206,10 @@ def logrel(x: Floats) -> Floats:
     return np.where(at_zero, 1.0, np.log1p(x) / np.where(at_zero, 1.0, x))
 
 
-def _not_negative(name: str, value: Any) -> Floats:
-    number = np.asarray(value, dtype=float)
-    if not (np.isfinite(number) & (number >= 0.0)).all():
-        raise ValueError(f"{name} must be 0 or more and finite, got {value}")
-    return number
+def not_negative(**given: ArrayLike) -> list[Floats]:
+    """The arguments as arrays; ValueError that names the first with an entry below 0, infinite or not a number."""
+    arrays = {name: np.asarray(value, dtype=float) for name, value in given.items()}
+    for name, array in arrays.items():
+        if not (np.isfinite(array) & (array >= 0.0)).all():
+            raise ValueError(f"{name} must be 0 or more and finite, got {array}")
+    return list(arrays.values())

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import integrate, special
 
-from avatar_trials.kinetics.branching import Floats
+from avatar_trials.kinetics.branching import Floats, not_negative
 from avatar_trials.kinetics.luria_delbruck import tumour_age
 from avatar_trials.kinetics.mutants import checked_rates
 
 RELATIVE_ERROR = 1e-8
 """What the probabilities of lineages are good for, relative to themselves, down to 1e-20."""
 
-_TOLERANCE = {"method": "LSODA", "rtol": 1e-11, "atol": 1e-30}
+_RELATIVE, _ABSOLUTE = 1e-11, 1e-30
 _ROUNDS = 100_000
 
 
@@ -38,18 +38,21 @@ def survival_ever(birth: ArrayLike, death: ArrayLike, mutation: ArrayLike) -> Fl
     """
     b, d, u, lead = _rows(birth, death, mutation)
     stay = b * (1.0 - u.sum(axis=-1))
-    q = np.ones(b.shape)
+    q, moving = np.ones(b.shape), np.ones((len(b), 1), dtype=bool)
     for _ in range(_ROUNDS):
-        before = q
-        fed = b * (u @ q[..., None])[..., 0]
+        fed = b * (u * q[:, None, :]).sum(axis=-1)
         # stay q^2 + (d - stay + fed) q - fed = 0, its root in 0..1 without cancellation.
         half = 0.5 * (d - stay + fed)
         root = np.sqrt(half * half + stay * fed)
         shrinks = half > 0.0
         down = fed / np.where(shrinks, half + root, 1.0)
         up = (root - half) / np.where(stay > 0.0, stay, 1.0)
-        q = np.where(shrinks, down, np.where(stay > 0.0, up, 1.0))
-        if (np.abs(q - before) <= 1e-15 * q).all():
+        better = np.where(shrinks, down, np.where(stay > 0.0, up, 1.0))
+        # Each element stops by itself, so that its digits do not depend on the others.
+        still = moving & (np.abs(better - q) > 1e-15 * q).any(axis=-1, keepdims=True)
+        q = np.where(moving, better, q)
+        moving = still
+        if not moving.any():
             return q.reshape(lead)
     raise ValueError("the clones are too close to neither growing nor shrinking to say whether they last")
 
@@ -65,18 +68,17 @@ def survival(
     for days or chances out of range.
     """
     b, d, u, lead = _rows(birth, death, mutation, np.shape(days), np.shape(after)[:-1])
-    types = b.shape[-1]
-    t = np.broadcast_to(np.asarray(days, dtype=float), lead[:-1]).ravel()
-    start = np.broadcast_to(np.asarray(after, dtype=float), (*lead[:-1], types)).reshape(-1, types)
-    if not ((t >= 0.0) & np.isfinite(t)).all() or not ((start >= 0.0) & (start <= 1.0)).all():
-        raise ValueError("days must be 0 or more and finite, and the chance to count after them within 0..1")
+    t = np.broadcast_to(not_negative(days=days)[0], lead[:-1]).ravel()
+    start = _chances(after, lead)
     q = [_solve(*element)[:-1] for element in zip(b, d, u, t, start, np.zeros(len(t)), strict=True)]
     return np.reshape(q, lead)
 
 
 def eradication(cells: ArrayLike, lasts: ArrayLike) -> Floats:
     """Probability (...) that tumours of `cells` (..., type) die out, from the chance `lasts` of a cell's lineage."""
-    return np.exp(special.xlog1py(np.asarray(cells, dtype=float), -np.asarray(lasts, dtype=float)).sum(axis=-1))
+    return np.exp(
+        special.xlog1py(np.asarray(cells, dtype=float), -np.asarray(lasts, dtype=float)).sum(axis=-1)
+    )
 
 
 def eradication_at_detection(
@@ -90,9 +92,8 @@ def eradication_at_detection(
     depth, are the branching process. Raises ValueError as `tumour_age` and `survival` do.
     """
     b, d, u, lead = _rows(birth, death, mutation, np.shape(size), np.shape(lasts)[:-1])
-    types = b.shape[-1]
     cells = np.broadcast_to(np.asarray(size, dtype=float), lead[:-1]).ravel()
-    start = np.broadcast_to(np.asarray(lasts, dtype=float), (*lead[:-1], types)).reshape(-1, types)
+    start = _chances(lasts, lead)
     age = tumour_age(cells, b[:, 0], d[:, 0])
     log_probability = np.empty(cells.size)
     for i, m in enumerate(cells):
@@ -114,10 +115,21 @@ def _solve(b: Floats, d: Floats, u: Floats, days: float, after: Floats, size: fl
         daughter = stay * q + u @ q
         return np.append(b * (1.0 - q) * daughter - d * q, np.exp(-growth * back) * (sent @ q))
 
-    solution = integrate.solve_ivp(slope, (0.0, days), np.append(after, 0.0), t_eval=[days], **_TOLERANCE)
+    solution = integrate.solve_ivp(
+        slope, (0.0, days), np.append(after, 0.0), method="LSODA", rtol=_RELATIVE, atol=_ABSOLUTE
+    )
     if not solution.success:
-        raise ValueError(f"the chances of lineages over {days:g} days could not be solved: {solution.message}")
+        raise ValueError(
+            f"the chances of lineages over {days:g} days could not be solved: {solution.message}"
+        )
     return np.asarray(solution.y[:, -1])
+
+
+def _chances(given: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    (chances,) = not_negative(chance=given)
+    if (chances > 1.0).any():
+        raise ValueError(f"the chance of a cell to found a lineage that counts lies in 0 .. 1, got {chances}")
+    return np.broadcast_to(chances, shape).reshape(-1, shape[-1])
 
 
 def _rows(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avatar_trials.kinetics.branching import Cells, Floats, exprel, law, logrel, poisson
+from avatar_trials.kinetics.branching import Cells, Floats, exprel, law, logrel, not_negative, poisson
 
 HYBRID_ERROR = 3e-4
 """Largest error of a probability P(cells <= x) by drawing the young lineages together."""
@@ -69,18 +69,16 @@ def descendants(
     many lineages are drawn one by one: np.inf for all (exact, slow where there are many). Raises ValueError for a
     negative or infinite argument other than `growth`, and for lineages that outgrow the count.
     """
-    given = {"rate": rate, "span": span, "birth": birth, "death": death}
-    for name, value in given.items():
-        if not (np.isfinite(value) & (np.asarray(value) >= 0.0)).all():
-            raise ValueError(f"{name} must be 0 or more and finite, got {value}")
-    if not np.isfinite(growth).all():
-        raise ValueError(f"growth of the source must be finite, got {growth}")
-    arguments = np.broadcast_arrays(*(np.asarray(x, float) for x in (rate, growth, span, birth, death)))
-    flat = [np.ravel(x) for x in arguments]
+    founders, t, b, d = not_negative(rate=rate, span=span, birth=birth, death=death)
+    source = np.asarray(growth, dtype=float)
+    if not np.isfinite(source).all():
+        raise ValueError(f"growth of the source must be finite, got {source}")
+    arguments = np.broadcast_arrays(founders, source, t, b, d)
+    flat = [x.ravel() for x in arguments]
     counts = np.zeros(flat[0].size, dtype=np.int64)
     for start in range(0, counts.size, _CHUNK):
         part = slice(start, start + _CHUNK)
-        counts[part] = _count(*(x[part] for x in flat), individually, rng)
+        counts[part] = _count(*(x[part] for x in flat), individually=individually, rng=rng)
     return counts.reshape(arguments[0].shape)
 
 
@@ -115,6 +113,7 @@ def _count(
     span: Floats,
     birth: Floats,
     death: Floats,
+    *,
     individually: float | None,
     rng: np.random.Generator,
 ) -> Cells:
@@ -162,19 +161,28 @@ def _one_by_one(a: _Arrivals, youngest: Floats, rng: np.random.Generator) -> Flo
 
 def _together(a: _Arrivals, rate: Floats, youngest: Floats, rng: np.random.Generator) -> Cells:
     """Cells now of all lineages younger than the fraction `youngest` of the envelope."""
-    half = 0.5 * _age(a, youngest)
-    first, second, third = (np.zeros(half.shape) for _ in range(3))
+    least, shape, scale = young_gamma(rate, a.growth, _age(a, youngest), a.birth, a.death)
+    return poisson(np.maximum(least + scale * rng.standard_gamma(shape), 0.0), rng=rng)
+
+
+def young_gamma(
+    rate: Floats, growth: Floats, span: Floats, birth: Floats, death: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Shift, shape and scale of the gamma mean of the Poisson number by which young lineages are drawn together.
+
+    Of the same first three factorial cumulants as their cells: sums over ages of E[N], E[N (N-1)], E[N (N-1) (N-2)],
+    which are m, 2 m x and 6 m x^2 for a lineage of mean m, with x = birth (m - 1)/(birth - death).
+    """
+    first, second, third = (np.zeros(np.shape(rate)) for _ in range(3))
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        age = half * (1.0 + node)
-        net = (a.birth - a.death) * age
-        expected = weight * half * rate * np.exp(net - a.growth * age)
-        # E[N], E[N (N-1)], E[N (N-1) (N-2)] of a lineage are m, 2 m x, 6 m x^2.
-        x = a.birth * age * exprel(net)
+        age = 0.5 * span * (1.0 + node)
+        net = (birth - death) * age
+        expected = 0.5 * weight * span * rate * np.exp(net - growth * age)
+        x = birth * age * exprel(net)
         first += expected
         second += 2.0 * expected * x
         third += 6.0 * expected * x * x
     divides = second > 0.0
     scale = np.where(divides, third, 0.0) / np.where(divides, 2.0 * second, 1.0)
-    shape = np.where(divides, second, 0.0) / np.where(scale > 0.0, scale, 1.0) ** 2
-    drawn = first - shape * scale + scale * rng.standard_gamma(shape)
-    return poisson(np.maximum(drawn, 0.0), rng=rng)
+    shape = np.where(divides, second, 0.0) / np.where(divides, scale, 1.0) ** 2
+    return first - shape * scale, shape, scale

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from avatar_trials.kinetics.branching import Cells, Floats
+from avatar_trials.kinetics.branching import Cells, Floats, not_negative
 from avatar_trials.kinetics.lineages import descendants
 from avatar_trials.kinetics.mutants import LARGE, checked_rates, one_step, pieces_of, sent_mutants
 
@@ -23,14 +23,12 @@ def tumour_age(size: ArrayLike, birth: ArrayLike, death: ArrayLike) -> Floats:
 
     Raises ValueError for a tumour that does not grow, or of no more than the 1/s cells that carry one.
     """
-    m, b, d = (np.asarray(x, dtype=float) for x in (size, birth, death))
-    if not (np.isfinite(b) & (d >= 0.0) & (b > d)).all():
-        raise ValueError(
-            f"a tumour grows from one cell only if birth is above death, got {birth} and {death}"
-        )
+    m, b, d = not_negative(size=size, birth=birth, death=death)
+    if not (b > d).all():
+        raise ValueError(f"a tumour grows from one cell only if birth is above death, got {b} and {d}")
     carried = m * (b - d) / b
-    if not (np.isfinite(carried) & (carried > 1.0)).all():
-        raise ValueError(f"a tumour is found at more than birth/(birth - death) cells, got {size}")
+    if not (carried > 1.0).all():
+        raise ValueError(f"a tumour is found at more than birth/(birth - death) cells, got {m}")
     return np.log(carried) / (b - d)
 
 

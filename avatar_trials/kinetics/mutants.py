@@ -24,7 +24,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avatar_trials.kinetics.branching import Cells, Floats, advance_cells, law, poisson
+from avatar_trials.kinetics.branching import Cells, Floats, advance_cells, law, not_negative, poisson
 from avatar_trials.kinetics.lineages import descendants
 
 LARGE = 10_000
@@ -52,11 +52,9 @@ def step(
     dividing cell (row) is of another type (column), diagonal 0; `days` (...). Leading dims broadcast. Raises
     ValueError for rates that are negative, a diagonal that is not 0, rows that sum to more than 1.
     """
-    n, t = np.asarray(cells), np.asarray(days, dtype=float)
+    n, t = np.asarray(cells), not_negative(days=days)[0]
     if n.dtype.kind not in "iu" or n.ndim == 0 or (n.size and n.min() < 0):
         raise ValueError("cells are whole numbers (..., type), 0 or more")
-    if not (np.isfinite(t) & (t >= 0.0)).all():
-        raise ValueError(f"days must be 0 or more and finite, got {days}")
     types = n.shape[-1]
     leads = (n.shape[:-1], np.shape(birth)[:-1], np.shape(death)[:-1], np.shape(mutation)[:-2], t.shape)
     lead = np.broadcast_shapes(*leads)
@@ -69,7 +67,7 @@ def step(
     return now.reshape(*lead, types)
 
 
-def pieces_of(rates: _Rates, days: Floats) -> int:
+def pieces_of(rates: Rates, days: Floats) -> int:
     """Into how many steps a period falls: mutants of fresh mutants are watched at a rate that grows as
     exp(birth * days), so a step has `birth * days` of `_LONGEST` at most."""
     chained = ((rates.mutation > 0.0) & (rates.leaving > 0.0)[:, None, :]).any()
@@ -126,7 +124,7 @@ def _per_visit(rates: Floats, visits: int, types: int) -> Floats:
 
 
 @dataclass(frozen=True)
-class _Rates:
+class Rates:
     """Rates of every row, or one row that all share: birth with and without mutants, death (row, type), mutation."""
 
     birth: Floats
@@ -135,18 +133,15 @@ class _Rates:
     mutation: Floats
     leaving: Floats
 
-    def take(self, rows: NDArray[np.intp]) -> _Rates:
-        return _Rates(*(x if len(x) == 1 else x[rows] for x in (getattr(self, f.name) for f in fields(self))))
+    def take(self, rows: NDArray[np.intp]) -> Rates:
+        return Rates(*(x if len(x) == 1 else x[rows] for x in (getattr(self, f.name) for f in fields(self))))
 
 
 def checked_rates(
     birth: ArrayLike, death: ArrayLike, mutation: ArrayLike, lead: tuple[int, ...], types: int
-) -> _Rates:
+) -> Rates:
     """Rates as rows, or as one row where all elements share them: their law is then computed once."""
-    b, d, u = (np.asarray(x, dtype=float) for x in (birth, death, mutation))
-    for name, value in (("birth", b), ("death", d), ("mutation", u)):
-        if not (np.isfinite(value) & (value >= 0.0)).all():
-            raise ValueError(f"{name} must be 0 or more and finite, got {value}")
+    b, d, u = not_negative(birth=birth, death=death, mutation=mutation)
     if u.shape[-2:] != (types, types):
         raise ValueError(f"mutation needs a row and a column for each of {types} types, got {u.shape[-2:]}")
     if np.diagonal(u, axis1=-2, axis2=-1).any() or (u.sum(axis=-1) > 1.0).any():
@@ -158,10 +153,10 @@ def checked_rates(
 
     leaving = rows(u.sum(axis=-1), (types,))
     births = rows(b, (types,))
-    return _Rates(births, births * (1.0 - leaving), rows(d, (types,)), rows(u, (types, types)), leaving)
+    return Rates(births, births * (1.0 - leaving), rows(d, (types,)), rows(u, (types, types)), leaving)
 
 
-def one_step(n: Cells, rates: _Rates, t: Floats, large: float, rng: np.random.Generator) -> Cells:
+def one_step(n: Cells, rates: Rates, t: Floats, large: float, rng: np.random.Generator) -> Cells:
     """Cells (row, type) after `t` (row,) days, rates as rows; for `birth * days` up to a few."""
     period = t if (t != t[:1]).any() else t[:1]
     clone = law(rates.own, rates.death, period[:, None])
@@ -177,7 +172,7 @@ def one_step(n: Cells, rates: _Rates, t: Floats, large: float, rng: np.random.Ge
         end[hit] = np.where(smooth[hit], end[hit], 0) + followed
     sources = np.flatnonzero(smooth.any(axis=0))
     fresh = np.zeros_like(end)
-    for source in sources:
+    for source in sources.tolist():
         rows = np.flatnonzero(smooth[:, source])
         start, after, days = n[rows, source], np.maximum(end[rows, source], 1), np.maximum(t[rows], 1e-300)
         pick = rates.take(rows)
@@ -190,7 +185,7 @@ def one_step(n: Cells, rates: _Rates, t: Floats, large: float, rng: np.random.Ge
 
 
 def sent_mutants(
-    now: Floats, growth: Floats, source: int, rates: _Rates, t: Floats, rng: np.random.Generator
+    now: Floats, growth: Floats, source: int, rates: Rates, t: Floats, rng: np.random.Generator
 ) -> Cells:
     """Cells (row, type) after `t` days of mutants that a source of now * exp(-growth * age) cells sent, with theirs."""
     cells = np.zeros((now.size, rates.birth.shape[-1]), dtype=np.int64)
@@ -228,7 +223,7 @@ def _ceiling(n: ArrayLike, birth: Floats, t: Floats) -> Floats:
 
 
 def _candidates(
-    n: Cells, rates: _Rates, rest: Floats, rng: np.random.Generator
+    n: Cells, rates: Rates, rest: Floats, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats]:
     """Days to the next candidate of a mutation, the candidates' rate, and the days for which that rate holds."""
     out = rates.birth * rates.leaving
@@ -245,7 +240,7 @@ def _candidates(
 
 def _follow(
     n: Cells,
-    rates: _Rates,
+    rates: Rates,
     rest: Floats,
     wait: Floats,
     rate: Floats,
