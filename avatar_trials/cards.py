@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -326,6 +326,7 @@ class Mechanism(_Card):
     niche: dict[str, Number | Assumed] | None = None
     resistance: dict[str, Number | Assumed] | None = None
     exposure: dict[str, Number | Assumed] | None = None
+    chance: dict[str, Number | Assumed] | None = None
     source: str
 
     @pydantic.model_validator(mode="after")
@@ -333,6 +334,8 @@ class Mechanism(_Card):
         problems = [
             problem for name, family in MECHANISMS.items() for problem in _unfit(family, getattr(self, name))
         ]
+        if self.chance is not None and (self.persistence is not None or self.niche is not None):
+            problems.append("chance follows clones that do not switch: not beside persistence or niche")
         if problems:
             raise ValueError("; ".join(problems))
         if not self.parts:
@@ -358,6 +361,14 @@ class Mechanism(_Card):
         }
 
 
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "real": (lambda value: True, "a number"),
+    "positive": (lambda value: value > 0, "above 0"),
+    "not negative": (lambda value: value >= 0, "0 or above"),
+    "share": (lambda value: 0 <= value <= 1, "between 0 and 1"),
+}
+
+
 def _unfit(family: Family, given: dict[str, Any] | None) -> list[str]:
     if given is None:
         return []
@@ -375,9 +386,8 @@ def _unfit(family: Family, given: dict[str, Any] | None) -> list[str]:
                 and value.distribution not in FITTING["share" if support == "share" else "positive"]
             ):
                 problems.append(f"{family.name} {name} cannot have a {value.distribution} prior")
-        elif (support != "real" and value < 0) or (support == "share" and value > 1):
-            range_ = "between 0 and 1" if support == "share" else "0 or above"
-            problems.append(f"{family.name} {name} must be {range_}, got {value:g}")
+        elif not RANGES[support][0](value):
+            problems.append(f"{family.name} {name} must be {RANGES[support][1]}, got {value:g}")
     return problems
 
 

@@ -29,6 +29,16 @@ class Mice:
     log_start: Floats
     growth: Floats
 
+    def of(self, avatar: int) -> Mice:
+        """The mice (T, 1) of one avatar."""
+        here = slice(avatar, avatar + 1)
+        return Mice(
+            self.rates[..., here],
+            self.resistant_logit[:, here],
+            self.log_start[:, here],
+            self.growth[:, here],
+        )
+
 
 @dataclass(frozen=True)
 class Chance:

@@ -15,12 +15,25 @@ from numpy.typing import NDArray
 from avatar_trials.cards import ArmSpec, Assumed, Mechanism
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.mice import Mice
-from avatar_trials.kinetics.tumour import Clone, Course, Mutation, Niche, Persistence, Tumour, march
+from avatar_trials.kinetics import mutants
+from avatar_trials.kinetics.tumour import (
+    Clone,
+    Course,
+    Mutation,
+    Niche,
+    Persistence,
+    Tumour,
+    march,
+    rates,
+    start,
+    steps_to_visits,
+)
 from avatar_trials.seeds import stream
 
 Floats = NDArray[np.float64]
 
 SENSITIVE, RESISTANT = "sensitive", "resistant"
+UNCOUNTED = 10**14
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,21 @@ class Scenario:
     """Drawn parameters of a design's mechanisms: mechanism -> parameter -> (T, avatar)."""
 
     parts: dict[str, dict[str, Floats]]
+
+    @property
+    def in_cells(self) -> bool:
+        """Whether clones are followed in whole cells."""
+        return "chance" in self.parts
+
+    def of(self, avatar: int) -> Scenario:
+        """The same for one avatar, (T, 1)."""
+        here = slice(avatar, avatar + 1)
+        return Scenario(
+            {
+                part: {name: values[:, here] for name, values in drawn.items()}
+                for part, drawn in self.parts.items()
+            }
+        )
 
     def block(self, mice: slice) -> dict[str, dict[str, Floats]]:
         """The same for a block of a flattened (T, avatar)."""
@@ -68,13 +96,49 @@ def log_growth(
 ) -> Iterator[Floats]:
     """log(V/V0) (mice of the block,) at each of `days` under an arm's course, without deceleration."""
     parts = scenario.block(block) if scenario else {}
-    tumour = _tumour(mice, parts, block)
-    reaching = parts["exposure"]["penetration"][:, None] if "exposure" in parts else np.ones(1)
-    course = Course([day for day, _ in arm.course], [dose * reaching * np.ones(2) for _, dose in arm.course])
-    for states in march(tumour, days, course):
+    for states in march(_tumour(mice, parts, block), days, _course(arm, parts)):
         total = sum(states)
         with np.errstate(divide="ignore"):
             yield np.log(total)
+
+
+def log_growth_in_cells(
+    mice: Mice, arm: ArmSpec, scenario: Scenario, days: Floats, rng: np.random.Generator
+) -> Floats:
+    """log(V/V0) (visit, T) of one avatar's mice, of whole cells; -inf once every cell has died.
+
+    Cells at day 0 are the starting volume's, resistant ones binomial. Each clone divides at the scenario's rate, or as
+    fast as it grows, and dies at what is left; drugs add to death. Mutants arise at division. A clone past
+    `UNCOUNTED` cells, of a mouse that left long ago, is held there. `mice` and `scenario` (T, 1).
+    """
+    parts = scenario.block(slice(None))
+    tumour, course = _tumour(mice, parts, slice(None)), _course(arm, parts)
+    birth = parts["chance"]["birth"]
+    first = np.rint(np.exp(mice.log_start.reshape(-1)) * parts["chance"]["cells_per_mm3"]).astype(np.int64)
+    resistant = rng.binomial(first, start(tumour)[1])
+    cells = np.stack([first - resistant, resistant], axis=-1)
+    flows = [_flow(rates(tumour, effect), birth) for effect in course.effects]
+    grown = np.empty((len(days), len(first)))
+    for visit, steps in enumerate(steps_to_visits(days, course)):
+        for segment, dt in steps:
+            cells = np.minimum(mutants.step(cells, *flows[segment], dt, rng=rng), UNCOUNTED)
+        with np.errstate(divide="ignore"):
+            grown[visit] = np.log(cells.sum(axis=-1) / first)
+    return grown
+
+
+def _flow(entries: dict[tuple[int, int], Floats], birth: Floats) -> tuple[Floats, Floats, Floats]:
+    """Divisions, deaths (T, clone) a cell and day and mutation probabilities (T, clone, clone) of net rates."""
+    net = np.stack([np.broadcast_to(entries[i, i], birth.shape) for i in (0, 1)], axis=-1)
+    divisions = np.maximum(birth[:, None], net)
+    mutation = np.zeros((len(birth), 2, 2))
+    mutation[:, 0, 1] = np.minimum(entries.get((1, 0), 0.0) / divisions[:, 0], 1.0)
+    return divisions, divisions - net, mutation
+
+
+def _course(arm: ArmSpec, parts: dict[str, dict[str, Floats]]) -> Course:
+    reaching = parts["exposure"]["penetration"][:, None] if "exposure" in parts else np.ones(1)
+    return Course([day for day, _ in arm.course], [dose * reaching * np.ones(2) for _, dose in arm.course])
 
 
 def _tumour(mice: Mice, parts: dict[str, dict[str, Floats]], block: slice) -> Tumour:

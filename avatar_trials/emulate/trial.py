@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from avatar_trials.cards import ArmSpec, Stopping, TrialDesign, Visits
 from avatar_trials.emulate.caliper_readings import caliper_volumes
 from avatar_trials.emulate.cohort import Cohort
-from avatar_trials.emulate.mice import Chance, Mice, chance, luck, mice_under
-from avatar_trials.emulate.scenario import Scenario, drawn_scenario, log_growth
+from avatar_trials.emulate.mice import Chance, Luck, Mice, chance, luck, mice_under
+from avatar_trials.emulate.scenario import Scenario, drawn_scenario, log_growth, log_growth_in_cells
 from avatar_trials.kinetics import clones
 from avatar_trials.kinetics.namespace import softplus
 
@@ -54,11 +54,12 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
         part = cohort.of(names)
         here = slice(first, first + len(names))
         for purpose, target in (("mouse", volume), ("twin", twin)):
-            deviates = chance(names, cohort.n_trials, len(days), luck(seed, purpose))
+            fates = luck(seed, purpose)
+            deviates = chance(names, cohort.n_trials, len(days), fates)
             scenario = drawn_scenario(design.mechanism, part, seed)
             for arm, spec in enumerate(design.arms):
                 mice = mice_under(part, spec.name, deviates)
-                seen = measured_volumes(part, mice, deviates, days, arm=spec, scenario=scenario)
+                seen = measured_volumes(part, mice, deviates, days, arm=spec, scenario=scenario, fates=fates)
                 stay, last, why = follow(seen, days, deviates.removal, design.stopping)
                 target[:, here, arm] = np.where(stay, seen, np.nan)
                 if purpose == "mouse":
@@ -74,11 +75,22 @@ def measured_volumes(
     *,
     arm: ArmSpec | None = None,
     scenario: Scenario | None = None,
+    fates: Luck | None = None,
 ) -> Floats:
     """Caliper volumes (T, avatar, visit) in mm3 of mice, 0 below the detection limit.
 
-    Under constant treatment, or under the course of `arm`, with the mechanisms of `scenario`.
+    Under constant treatment, or under the course of `arm`, with the mechanisms of `scenario`, whose whole cells take
+    their chances from the streams of `fates`.
     """
+    if arm is not None and scenario is not None and scenario.in_cells and fates is not None:
+        counted = [
+            log_growth_in_cells(mice.of(i), arm, scenario.of(i), days, fates(avatar, "fate of the clones"))
+            for i, avatar in enumerate(cohort.avatars)
+        ]
+        grown = np.stack(counted, axis=-1).reshape(len(days), -1)
+        return caliper_volumes(
+            lambda block: grown[:, block], mice.log_start, cohort, deviates.surprises, days
+        )
     if arm is not None and (scenario is not None or arm.label):
         return caliper_volumes(
             lambda block: log_growth(mice, arm, scenario, days, block),

@@ -94,7 +94,21 @@ EXPOSURE = Family(
     "exposure",
     note="only penetration times kill shows; one-compartment mean kill, linear or Emax, and drugs that raise exposure",
 )
-MECHANISMS: dict[str, Family] = {family.name: family for family in (PERSISTENCE, NICHE, RESISTANCE, EXPOSURE)}
+CHANCE = Family(
+    "chance",
+    "Whole cells that divide, die and mutate by chance: extinction, eradication, luck between mice",
+    ("sensitive", "resistant"),
+    (
+        _p("birth", "1/day", "divisions a cell; what grows faster divides faster", "positive"),
+        _p("cells_per_mm3", "1/mm3", "tumour cells in a cubic millimetre", "positive", 1e6),
+    ),
+    SIMULATION,
+    "mutants, lineages, branching",
+    note="not beside persistence or a niche, whose cells switch",
+)
+MECHANISMS: dict[str, Family] = {
+    family.name: family for family in (PERSISTENCE, NICHE, RESISTANCE, EXPOSURE, CHANCE)
+}
 """What a design's [mechanism] can add to calibrated avatars."""
 
 _GROWTH = _p("growth", "1/day", "growth without drug", "positive")
@@ -177,6 +191,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     NICHE,
     EXPOSURE,
+    CHANCE,
     RESISTANCE,
     Family(
         "drivers",

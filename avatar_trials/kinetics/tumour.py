@@ -189,24 +189,33 @@ def grow(tumour: Tumour, days: ArrayLike, course: Course) -> Floats:
 
 def march(tumour: Tumour, days: ArrayLike, course: Course) -> Iterator[list[Array]]:
     """The states at each visit in turn, as in `grow`, each an array over mice."""
-    when = np.asarray(days, dtype=float)
-    if when.ndim != 1 or (when < 0).any() or (np.diff(when) < 0).any():
-        raise ValueError("the days of visits ascend from day 0 on")
     states = start(tumour)
     matrices = [rates(tumour, effect) for effect in course.effects]
     known: dict[tuple[int, float], dict[tuple[int, int], Floats]] = {}
+    for steps in steps_to_visits(days, course):
+        for segment, dt in steps:
+            step = (segment, round(dt, 9))
+            if step not in known:
+                known[step] = propagator(matrices[segment], len(states), dt)
+            states = apply(known[step], states)
+        yield states
+
+
+def steps_to_visits(days: ArrayLike, course: Course) -> Iterator[list[tuple[int, float]]]:
+    """For each of `days` (visit,), ascending from 0 on, the steps that lead to it: segment of the course, its days."""
+    when = np.asarray(days, dtype=float)
+    if when.ndim != 1 or (when < 0).any() or (np.diff(when) < 0).any():
+        raise ValueError("the days of visits ascend from day 0 on")
     turns = [*course.from_days[1:], np.inf]
     now, segment = 0.0, 0
     for day in when:
+        steps = []
         while now < day:
             until = min(day, turns[segment])
-            step = (segment, round(until - now, 9))
-            if step not in known:
-                known[step] = propagator(matrices[segment], len(states), until - now)
-            states = apply(known[step], states)
+            steps.append((segment, until - now))
             now = until
             segment += now >= turns[segment]
-        yield states
+        yield steps
 
 
 def _states(tumour: Tumour) -> list[tuple[str, str, str]]:

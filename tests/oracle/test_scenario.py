@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 
 from avatar_trials.cards import ArmSpec, Mechanism, TrialDesign
 from avatar_trials.emulate import emulate_trials
-from avatar_trials.emulate.mice import chance, luck, mice_under
-from avatar_trials.emulate.scenario import drawn_scenario, log_growth
+from avatar_trials.emulate.mice import Mice, chance, luck, mice_under
+from avatar_trials.emulate.scenario import drawn_scenario, log_growth, log_growth_in_cells
 from avatar_trials.emulate.trial import measured_volumes
 from avatar_trials.kinetics import clones, persisters
 from tests.random_cohort import a_design, random_cohort
@@ -67,8 +68,6 @@ def test_a_mouse_on_holiday_grows_as_without_drug(mice: Any) -> None:
 
 
 def test_persisters_of_a_tumour_without_resistance_are_the_closed_block(mice: Any) -> None:
-    from dataclasses import replace
-
     pure = replace(mice, resistant_logit=np.full(mice.growth.shape, -700.0))
     share, induced = 0.002, 0.004
     curve = grown(pure, {"name": "A"}, {"persistence": {"induced": induced, "woken": 0.1, "share": share}})
@@ -162,6 +161,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"arms": [HOLIDAY | {"course": [[0, 1.5]]}]}, "less than or equal to 1"),
     ({"arms": [HOLIDAY | {"name": "untreated"}]}, "untreated arm has no course"),
     ({"arms": [HOLIDAY, HOLIDAY]}, "given twice"),
+    ({"mechanism": {"source": "s", "chance": {"birth": 0.0}}}, "birth must be above 0"),
+    (
+        {"mechanism": {"source": "s", "chance": {"birth": 0.5}, "niche": {"share": 0.1, "protection": 0.5}}},
+        "not beside persistence or niche",
+    ),
     ({"mechanism": {"source": "s"}}, "names no mechanism"),
     (
         {"mechanism": {"source": "s", "persistence": {"induced": -1.0, "shared": 2.0}}},
@@ -209,3 +213,50 @@ def test_measured_volumes_of_a_constant_arm_take_the_short_way(mice: Any) -> Non
         cohort, mice, luck_of, DAYS, arm=ArmSpec(name="A", label="x", course=((0.0, 1.0), (900.0, 0.0)))
     )
     np.testing.assert_allclose(long, short, rtol=1e-9)
+
+
+CHANCE = {"birth": 0.5, "cells_per_mm3": 1e6}
+
+
+def test_many_whole_cells_are_the_smooth_clones() -> None:
+    """200 mm3 of 10^6 cells each, a percent resistant: both clones keep 10^5 cells, whose chance is below 1 %."""
+    cohort = random_cohort(np.random.default_rng(3), n_trials=40, n_avatars=1)
+    mice = mice_under(cohort, "A", chance(cohort.avatars, 40, len(DAYS), luck(3, "mouse")))
+    mice = replace(mice, resistant_logit=np.full(mice.growth.shape, -4.6))
+    scenario = drawn_scenario(Mechanism.model_validate({"source": "s", "chance": CHANCE}), cohort, 1)
+    assert scenario is not None
+    arm = ArmSpec.model_validate(HOLIDAY)
+    counted = log_growth_in_cells(mice, arm, scenario, DAYS, np.random.default_rng(1))
+    smooth = np.array(list(log_growth(mice, arm, None, DAYS, WHOLE)))
+    assert smooth.min() < -1.0
+    np.testing.assert_allclose(counted, smooth, atol=0.01)
+
+
+def test_small_tumours_die_out_as_often_as_the_law_says() -> None:
+    """About 60 cells under a drug that shrinks them by 0.1/day, no resistance: extinct by t with (alpha)^cells."""
+    n = 20_000
+    cohort = random_cohort(np.random.default_rng(3), n_trials=n, n_avatars=1)
+    one = np.ones((n, 1))
+    mice = Mice(np.stack([-0.1 * one, 0.04 * one]), -700.0 * one, np.log(60.0) * one, 0.08 * one)
+    sparse = {"source": "s", "chance": {"birth": 0.3, "cells_per_mm3": 1.0}}
+    scenario = drawn_scenario(Mechanism.model_validate(sparse), cohort, 1)
+    assert scenario is not None
+    counted = log_growth_in_cells(mice, ArmSpec(name="A"), scenario, DAYS, np.random.default_rng(2))
+    for visit in (8, 16, 24):
+        grown = np.exp(-0.1 * DAYS[visit])
+        alpha = 0.4 * (grown - 1) / (0.3 * grown - 0.4)  # Bailey 8.46 with birth .3, death .4
+        expected = alpha**60
+        found = np.isneginf(counted[visit]).mean()
+        assert abs(found - expected) < 3.3 * np.sqrt(expected * (1 - expected) / n) + 1e-9
+
+
+def test_a_trial_of_whole_cells_is_its_seeds_and_its_avatars_alone() -> None:
+    cohort = random_cohort(np.random.default_rng(1))
+    mechanism = {"source": "s", "chance": CHANCE, "resistance": {"acquired": 1e-6, "fitness_cost": 0.2}}
+    design = a_design(arms=[{"name": "A"}, HOLIDAY], mechanism=mechanism)
+    whole = emulate_trials(cohort, design)
+    np.testing.assert_array_equal(whole["volume_mm3"], emulate_trials(cohort, design)["volume_mm3"])
+    fewer = emulate_trials(cohort.of(["X-1", "X-3"]), design)
+    np.testing.assert_array_equal(whole["volume_mm3"].sel(avatar=["X-1", "X-3"]), fewer["volume_mm3"])
+    other = emulate_trials(cohort, design, seed=12)
+    assert (other["volume_mm3"].values != whole["volume_mm3"].values).any()
