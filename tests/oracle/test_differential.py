@@ -147,28 +147,28 @@ def slow_start(tumour: Tumour, of: Mouse, states: list[list[str]]) -> Floats:
 
 @pytest.mark.parametrize("part", range(5))
 def test_c5_a_thousand_designs_state_by_state(part: int) -> None:
-    """5 x 50 tumours and courses x 4 mice of their own numbers: every state and log V to 1e-9, relative to itself."""
+    """5 x 200 tumours and courses x 2 mice of their own numbers: every state and log V to 1e-9, relative to itself."""
     rng = np.random.default_rng(700 + part)
-    for design in range(50):
+    for design in range(200):
         mechanisms = [name for n, name in enumerate(MECHANISMS) if design >> n & 1]
         n_clones = int(rng.integers(1, 4 if len(mechanisms) < 3 else 3))
         n_drugs = int(rng.integers(1, 4))
-        tumour = random_tumour(rng, *mechanisms, mice=(4,), n_clones=n_clones, n_drugs=n_drugs)
-        course = random_course(rng, n_drugs, n_segments=int(rng.integers(1, 4)), mice=(4,))
+        tumour = random_tumour(rng, *mechanisms, mice=(2,), n_clones=n_clones, n_drugs=n_drugs)
+        course = random_course(rng, n_drugs, n_segments=int(rng.integers(1, 4)), mice=(2,))
         days = np.cumsum([*rng.choice([0.0, 3.0, 4.0], 3), float(rng.choice([7.0, rng.uniform(0, 30)]))])
         fast = grow(tumour, days, course)
         states = [name.split(", ") for name in state_names(tumour)]
-        assert fast.shape == (len(states), 4, len(days))
-        for mouse in range(4):
+        assert fast.shape == (len(states), 2, len(days))
+        for mouse in range(2):
             of = Mouse(mouse)
-            doses = [np.broadcast_to(effect, (4, n_drugs))[mouse] for effect in course.effects]
+            doses = [np.broadcast_to(effect, (2, n_drugs))[mouse] for effect in course.effects]
             matrices = [slow_rates(tumour, of, dose, states) for dose in doses]
             slow = slow_march(matrices, list(course.from_days), slow_start(tumour, of, states), days)
             np.testing.assert_allclose(fast[:, mouse], slow, rtol=1e-9, atol=0)
             np.testing.assert_allclose(
                 np.log(fast[:, mouse].sum(axis=0)), np.log(slow.sum(axis=0)), rtol=1e-9, atol=1e-9
             )
-        at_start = np.stack(np.broadcast_arrays(*start(tumour), np.zeros(4))[:-1])
+        at_start = np.stack(np.broadcast_arrays(*start(tumour), np.zeros(2))[:-1])
         np.testing.assert_allclose(at_start.sum(axis=0), 1.0, rtol=1e-9)
 
 
