@@ -1,7 +1,7 @@
 """What must hold of tumours with any mechanisms, whatever the numbers.
 
-The structure of a tumour is drawn and shrunk by hypothesis, its numbers come from a seed; each example of a tumour is three
-mice, each with numbers of its own. Sums of the same terms in another order differ by some 1e-14 a step, hence the
+The structure of a tumour is drawn and shrunk by hypothesis, its numbers come from a seed; each example is three mice,
+with numbers of their own. Sums of the same terms in another order differ by some 1e-14 a step, hence the
 relative 1e-11 after tens of squarings.
 """
 
@@ -367,7 +367,13 @@ def test_zero_dose_is_untreated(case: Case) -> None:
     nothing = np.zeros(n_drugs(case))
     same_rates(rates(tumour, nothing), rates(no_kill, nothing), 0.0)
     if tumour.persistence is not None:
-        other = {"inducing": (), "drivers": (), "induced_fold": (), "woken_fold": (), "woken_on_drug": 9.0}
+        other: dict[str, Any] = {
+            "inducing": (),
+            "drivers": (),
+            "induced_fold": (),
+            "woken_fold": (),
+            "woken_on_drug": 9.0,
+        }
         plain = replace(tumour, persistence=replace(tumour.persistence, **other))
         same_rates(rates(tumour, nothing), rates(plain, nothing), 0.0)
         silent = replace(tumour, persistence=replace(tumour.persistence, induced=0.0))
@@ -458,11 +464,11 @@ def test_epigenetic_drugs_change_switching_alone(case: Case) -> None:
     effect = case.course.effects[0]
     same_rates(rates(plain, effect), rates(folded, effect))
     for column in range(len(state_names(plain))):
-        sums = [
+        one, other = (
             sum(rate for (_, source), rate in rates(tumour, effect).items() if source == column)
             for tumour in (plain, case.tumour)
-        ]
-        np.testing.assert_allclose(*sums, rtol=1e-11, atol=1e-12)
+        )
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
 
 
 # Time: units, visits, segments and courses one after another.
