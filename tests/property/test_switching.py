@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -180,3 +181,19 @@ def test_what_arises_under_drug_looks_like_what_was_there(
     expected = (1 - there) * np.exp(source * t) + there * np.exp(fed * t)
     # A share far above 1 (fed faster than they part) is a difference of large terms.
     np.testing.assert_allclose(sum(arisen), expected, rtol=1e-11 * max(1.0, there))
+
+
+def test_a_state_that_nothing_is_said_of_stays() -> None:
+    """No entry on the diagonal is a net rate of 0, beside states that only grow and states that feed."""
+    np.testing.assert_array_equal(propagator({(0, 0): 0.1}, 2, 5.0)[1, 1], 1.0)
+    fed = propagator({(0, 0): -0.1, (1, 0): 0.02}, 2, 5.0)
+    assert fed[1, 1] == 1.0
+    np.testing.assert_allclose(fed[1, 0], 0.2 * (1 - np.exp(-0.5)), rtol=1e-12)
+    assert apply({(0, 0): 2.0}, [3.0, 4.0]) == [6.0, 0.0]
+
+
+@pytest.mark.xfail(reason="kinetics.propagator: states without a net rate beside several mice", strict=True)
+def test_a_state_that_nothing_is_said_of_stays_for_every_mouse() -> None:
+    decay = np.array([-0.1, -0.2, -0.3])
+    entries = propagator({(0, 0): decay, (1, 0): np.full(3, 0.02)}, 2, 5.0)
+    np.testing.assert_allclose(entries[1, 0], 0.02 * (1 - np.exp(decay * 5)) / -decay, rtol=1e-12)
