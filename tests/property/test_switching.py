@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytensor
+import pytensor.tensor as pt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,6 +169,14 @@ def test_the_mean_decay_falls_from_one(x: float, more: float) -> None:
     assert dd.mean_decay(x + more) <= mean * (1 + 1e-15)
     assert mean <= 1 / max(x, 1.0)
     np.testing.assert_allclose(x * mean, 1 - np.exp(-x), rtol=1e-12, atol=1e-16)
+
+
+def test_equal_rates_have_a_gradient() -> None:
+    """The mean of e^-s over no time has the slope -1/2 that it has beside it: a sampler passes through equal rates."""
+    x = pt.dscalar()
+    slope = pytensor.function([x], pytensor.grad(dd.mean_decay(x, pt), x), mode="FAST_COMPILE")
+    assert slope(0.0) == -0.5
+    assert abs(slope(1e-6) + 0.5) < 1e-6
 
 
 @examples

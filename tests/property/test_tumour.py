@@ -737,7 +737,7 @@ def curves(draw: st.DrawFn) -> tuple[Floats, Floats, np.random.Generator]:
     shape = (draw(st.integers(1, 3)), draw(st.integers(1, 4)), n_visits - 1)
     steps = rng.normal(0.1, 0.5, shape)
     paths = np.concatenate([np.zeros((*shape[:2], 1)), np.cumsum(steps, axis=-1)], axis=-1)
-    return paths, np.cumsum([0.0, *rng.uniform(1, 9, n_visits - 1)]), rng
+    return paths, np.cumsum([0.0, *rng.uniform(0.1, 4, n_visits - 1)]), rng
 
 
 @examples
@@ -762,3 +762,23 @@ def test_independent_action_has_the_longest_latent_time(drawn: Any, ratio: float
     alone = [independent_action(paths[:, tumour], days, ratio) for tumour in range(paths.shape[1])]
     np.testing.assert_array_equal(alone, chosen)
     np.testing.assert_array_equal(independent_action(paths, days * 7, ratio), chosen)
+
+
+def test_a_tumour_that_touches_the_ratio_has_reached_it() -> None:
+    """Exactly doubled at one visit is doubled then, whatever follows; equals go to the drug named first."""
+    double = np.log(2.0)
+    touching, later = [0.0, double, 0.1], [0.0, 0.3, 5.0]
+    days = np.array([0.0, 7.0, 14.0])
+    assert independent_action(np.array([[touching], [later]]), days).tolist() == [1]
+    assert independent_action(np.array([[later], [touching]]), days).tolist() == [0]
+    assert independent_action(np.array([[later], [later]]), days).tolist() == [0]
+    collapsing, stable, slow = [0.0, 1.0, -5.0], [0.0, 0.2, 0.3], [0.0, 0.6, 0.65]
+    assert independent_action(np.array([[collapsing], [stable]]), days).tolist() == [1]
+    assert independent_action(np.array([[slow], [later]]), days).tolist() == [0]
+    assert independent_action(np.array([[slow], [later]]), days, 1.728).tolist() == [1]
+
+
+def test_a_course_has_one_dose_a_day() -> None:
+    for when in ([0.0, 5.0, 5.0], [0.0, 5.0, 4.0], [2.0, 5.0, 6.0], [0.0, 5.0]):
+        with pytest.raises(ValueError, match="starts on day 0, its days ascend"):
+            Course(when, [[1.0], [0.0], [1.0]])
