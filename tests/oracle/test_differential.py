@@ -245,12 +245,18 @@ def slow_readings(
     return np.array(seen)
 
 
+def a_law(location: float, by: str | None) -> dict[str, Any]:
+    law = {"distribution": "lognormal", "location": location, "scale": 0.7}
+    words = {"unit": "1/day", "meaning": "m", "source": "s"}
+    return law | words | ({"by": by} if by else {})
+
+
 def random_mechanism(rng: np.random.Generator) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     if rng.random() < 0.6:
         parts["persistence"] = {
             "induced": float(10 ** rng.uniform(-4, -1)),
-            "woken": float(10 ** rng.uniform(-3, -0.5)),
+            "woken": a_law(0.05, "avatar"),
             "woken_on_drug": float(rng.choice([0.0, 0.02])),
             "growth": float(rng.uniform(-0.02, 0.01)),
             "share": float(10 ** rng.uniform(-4, -1)),
@@ -265,8 +271,8 @@ def random_mechanism(rng: np.random.Generator) -> dict[str, Any]:
     if rng.random() < 0.6:
         parts["resistance"] = {
             "fitness_cost": float(rng.random()),
-            "acquired": float(10 ** rng.uniform(-7, -2)),
-            "acquired_persister": float(10 ** rng.uniform(-6, -2)),
+            "acquired": a_law(1e-4, None),
+            "acquired_persister": a_law(1e-4, None),
         }
     return parts
 
@@ -297,12 +303,33 @@ def test_c5_emulated_mice_with_courses_and_mechanisms(part: int) -> None:
                 mouse = slow_mouse(cohort, name, deviates, t, i)
                 here = cohort.population["sigma_g"][t] * deviates.growth[t, i]
                 untreated = math.exp(cohort.log_r[t, i] + here)
-                sizes = slow_sizes(mouse, untreated, given, course, days)
+                parts = scenario.parts if scenario else {}
+                own = {
+                    part: {key: float(v[t, i]) for key, v in values.items()} for part, values in parts.items()
+                }
+                for part_name, values in given.items():
+                    told = {key: v for key, v in values.items() if not isinstance(v, dict)}
+                    assert told.items() <= own[part_name].items()
+                sizes = slow_sizes(mouse, untreated, own, course, days)
                 slow = slow_readings(cohort, mouse, sizes, deviates.surprises[t, i], days)
                 assert ((slow == 0) == (seen[t, i] == 0)).all()
                 np.testing.assert_allclose(seen[t, i], slow, rtol=1e-9, atol=0)
                 detected += int((slow > 0).sum())
     assert detected > 2000
+
+
+def test_parameters_of_one_law_are_drawn_apart() -> None:
+    """Each has its own stream: mutants from cycling and from persisting cells are not one number."""
+    cohort = random_cohort(np.random.default_rng(0), n_trials=20)
+    law = a_law(1e-4, None)
+    mechanism = Mechanism.model_validate(
+        {"source": "s", "resistance": {"acquired": law, "acquired_persister": law}}
+    )
+    scenario = drawn_scenario(mechanism, cohort, 4)
+    assert scenario is not None
+    drawn = scenario.parts["resistance"]
+    assert not np.isin(drawn["acquired"], drawn["acquired_persister"]).any()
+    assert len(np.unique(drawn["acquired"])) == 20
 
 
 @pytest.mark.xfail(

@@ -782,3 +782,14 @@ def test_a_course_has_one_dose_a_day() -> None:
     for when in ([0.0, 5.0, 5.0], [0.0, 5.0, 4.0], [2.0, 5.0, 6.0], [0.0, 5.0]):
         with pytest.raises(ValueError, match="starts on day 0, its days ascend"):
             Course(when, [[1.0], [0.0], [1.0]])
+
+
+@pytest.mark.parametrize("missing", [1e-3, -1e-3, 1e-8])
+def test_shares_that_do_not_add_up_are_no_tumour(missing: float) -> None:
+    def tumour(off: float) -> Tumour:
+        clones = [Clone("one", ((1.0,),), 0.7), Clone("other", ((0.0,),), 0.3 - np.array([0.0, off]))]
+        return Tumour(0.05, np.log([0.1]), clones)
+
+    with pytest.raises(ValueError, match="sum to 1"):
+        start(tumour(missing))
+    assert len(start(tumour(1e-12))) == 2
