@@ -84,7 +84,8 @@ def descendants(
 
 def _envelope(growth: Floats, span: Floats, birth: Floats, death: Floats) -> _Arrivals:
     own = birth - death
-    everyone = span * exprel(-growth * span)
+    with np.errstate(over="ignore"):
+        everyone = span * exprel(-growth * span)
     g = span * exprel(-own * span)
     living = g * logrel(death * g)
     head = np.exp(np.minimum(np.maximum(own - growth, 0.0) * span, 600.0))
@@ -118,8 +119,8 @@ def _count(
     rng: np.random.Generator,
 ) -> Cells:
     a = _envelope(growth, span, birth, death)
-    with np.errstate(over="ignore"):
-        number = rate * a.ceiling * a.integral
+    with np.errstate(over="ignore", invalid="ignore"):
+        number = np.where(rate > 0.0, rate * a.ceiling * a.integral, 0.0)
     if np.isinf(number).any():
         raise ValueError("a source that shrinks so fast had more cells than can be counted")
     if individually is None:
