@@ -496,15 +496,18 @@ def test_two_drug_clones_have_the_expected_numbers() -> None:
     leave = birth * u.sum(axis=-1)
     one = birth * 2e-3 * -math.expm1(-leave[1] * age) / leave[1] * size
     two = birth * 1e-3 * -math.expm1(-leave[2] * age) / leave[2] * size
-    both = size * integrate.quad(
-        lambda a: (
-            birth * 1e-3
-            + leave[1] * birth * 2e-3 * -math.expm1(-leave[1] * (age - a)) / leave[1]
-            + leave[2] * birth * 1e-3 * -math.expm1(-leave[2] * (age - a)) / leave[2]
-        ),
-        0.0,
-        age,
-    )[0]
+    both = (
+        size
+        * integrate.quad(
+            lambda a: (
+                birth * 1e-3
+                + leave[1] * birth * 2e-3 * -math.expm1(-leave[1] * (age - a)) / leave[1]
+                + leave[2] * birth * 1e-3 * -math.expm1(-leave[2] * (age - a)) / leave[2]
+            ),
+            0.0,
+            age,
+        )[0]
+    )
     for kind, expected in ((1, one), (2, two), (3, both)):
         assert_mean(clones[:, kind], expected)
     found = clones.sum(axis=1)
@@ -594,7 +597,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: lineages.descendants(-1.0, 0.1, 1.0, 0.1, 0.1, rng=stream(0)), "rate must be"),
     (lambda: lineages.descendants(1.0, math.nan, 1.0, 0.1, 0.1, rng=stream(0)), "growth of the source"),
-    (lambda: lineages.descendants(1.0, -9.0, 100.0, 0.1, 0.1, rng=stream(0)), "more cells than can be counted"),
+    (
+        lambda: lineages.descendants(1.0, -9.0, 100.0, 0.1, 0.1, rng=stream(0)),
+        "more cells than can be counted",
+    ),
     (lambda: mutants.step([1.0], [0.1], [0.1], [[0.0]], 1.0, rng=stream(0)), "whole numbers"),
     (lambda: mutants.step([1], [0.1], [0.1], [[0.1]], 1.0, rng=stream(0)), "diagonal"),
     (
