@@ -27,6 +27,7 @@ _ONE_BY_ONE = ((1.0, 4.0), (5.0, 16.0), (np.inf, 32.0))
 in which little happens the young ones come at nearly a constant rate."""
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+_MOST_SHRUNK = 600.0
 _CHUNK = 2**14
 _POINTS = 2**18
 
@@ -84,10 +85,10 @@ def descendants(
 
 def _envelope(growth: Floats, span: Floats, birth: Floats, death: Floats) -> _Arrivals:
     own = birth - death
-    everyone = span * exprel(-growth * span)
+    everyone = span * exprel(np.minimum(-growth * span, _MOST_SHRUNK))
     g = span * exprel(-own * span)
     living = g * logrel(death * g)
-    head = np.exp(np.minimum(np.maximum(own - growth, 0.0) * span, 600.0))
+    head = np.exp(np.minimum(np.maximum(own - growth, 0.0) * span, _MOST_SHRUNK))
     by_life = head * living < everyone
     return _Arrivals(
         growth=growth,
@@ -117,11 +118,10 @@ def _count(
     individually: float | None,
     rng: np.random.Generator,
 ) -> Cells:
-    a = _envelope(growth, span, birth, death)
-    with np.errstate(over="ignore"):
-        number = rate * a.ceiling * a.integral
-    if np.isinf(number).any():
+    if ((rate > 0.0) & (-growth * span > _MOST_SHRUNK)).any():
         raise ValueError("a source that shrinks so fast had more cells than can be counted")
+    a = _envelope(growth, span, birth, death)
+    number = rate * a.ceiling * a.integral
     if individually is None:
         happens = (birth + np.abs(growth)) * span
         few = np.select([happens <= upto for upto, _ in _ONE_BY_ONE], [lines for _, lines in _ONE_BY_ONE])

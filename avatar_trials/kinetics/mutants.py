@@ -18,7 +18,6 @@ Source of the process: Bozic et al. 2013, eLife 2:e00747, Model.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -68,11 +67,17 @@ def step(
 
 
 def pieces_of(rates: Rates, days: Floats) -> int:
-    """Into how many steps a period falls: mutants of fresh mutants are watched at a rate that grows as
-    exp(birth * days), so a step has `birth * days` of `_LONGEST` at most."""
-    chained = ((rates.mutation > 0.0) & (rates.leaving > 0.0)[:, None, :]).any()
-    longest = float((rates.birth * np.max(days, initial=0.0)).max(initial=0.0))
-    return max(1, math.ceil(longest / _LONGEST)) if chained else 1
+    """Into how many steps a period falls, so that mutants of fresh mutants stay rare and their candidates rarer: a step
+    has `birth * days` of `_LONGEST` at most, and at most one candidate expected of a fresh mutant's clone."""
+    if not ((rates.mutation > 0.0) & (rates.leaving > 0.0)[:, None, :]).any():
+        return 1
+    longest, pieces = float(np.max(days, initial=0.0)), 1
+    while True:
+        days_each = np.asarray(longest / pieces)
+        watch = rates.birth * rates.leaving * _ceiling(1.0, rates.birth, days_each) * days_each
+        if (rates.birth * days_each <= _LONGEST).all() and (watch <= 1.0).all():
+            return pieces
+        pieces *= 2
 
 
 def march(
