@@ -12,8 +12,9 @@ from typing import Any
 
 import pydantic
 
-from avatar_trials.cards import ModelCard, TrialDesign
+from avatar_trials.designs import TrialDesign
 from avatar_trials.library import find_card
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
 
 SCHEMA_VERSION = 1

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from avatar_trials.cards import TrialDesign
+from avatar_trials.designs import TrialDesign
 from avatar_trials.emulate import Cohort
 from avatar_trials.emulate.cohort import SCALARS
 

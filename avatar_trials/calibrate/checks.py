@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from avatar_trials.cards import ModelCard, Prior
+from avatar_trials.card_parts import Prior
+from avatar_trials.model_cards import ModelCard
 
 GATE_COLUMNS = ("check", "value", "limit", "passed", "worst")
 CONTRACTION_TO_PRINT = 0.3

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from avatar_trials.arms import UNTREATED, drugs_of
-from avatar_trials.cards import ModelCard
 from avatar_trials.intake import GrowthTable
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
 
 MIN_FOLLOW_UP_DAYS = 7.0

@@ -12,9 +12,10 @@ import pytensor.tensor as pt
 from avatar_trials.calibrate import likelihood
 from avatar_trials.calibrate.coordinates import slope_and_share
 from avatar_trials.calibrate.curves import Curves
-from avatar_trials.cards import ModelCard, Prior
+from avatar_trials.card_parts import Prior
 from avatar_trials.kinetics import caliper, clones, two_clone
 from avatar_trials.kinetics.namespace import softplus
+from avatar_trials.model_cards import ModelCard
 
 # With fast-math, a cold and a warm compile cache give different draws for one seed.
 pytensor.config.numba__fastmath = False

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from avatar_trials.calibrate import likelihood
 from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.model import NO_RESISTANCE
-from avatar_trials.cards import ModelCard
 from avatar_trials.kinetics import caliper, clones, two_clone, wander
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
 
 Floats = NDArray[np.float64]

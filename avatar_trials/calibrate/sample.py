@@ -15,8 +15,8 @@ from avatar_trials.calibrate.checks import gates
 from avatar_trials.calibrate.curves import Curves, curves_of
 from avatar_trials.calibrate.model import build_model
 from avatar_trials.calibrate.predictive import predictive_groups
-from avatar_trials.cards import ModelCard
 from avatar_trials.intake import GrowthTable
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
 
 PREDICTIVE_DRAWS = 400

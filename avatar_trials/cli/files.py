@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from avatar_trials.cards import ModelCard, TrialDesign
+from avatar_trials.designs import TrialDesign
 from avatar_trials.intake.cells import guard
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.stamp import make_stamp, write_atomic
 
 DIGITS = 10

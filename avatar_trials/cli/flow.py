@@ -12,11 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.card_files import load_model
-from avatar_trials.cards import ModelCard, TrialDesign
 from avatar_trials.cli.files import stamp_of, write_csv
+from avatar_trials.designs import TrialDesign
 from avatar_trials.endpoints import agree, readout_observed, readout_trial, response_table
 from avatar_trials.intake import GrowthTable, read_volumes
 from avatar_trials.library import find_card
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
 from avatar_trials.stamp import StampError, read_netcdf, read_stamp, write_netcdf
 

@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from avatar_trials.arms import canonical_arm, drugs_of
-from avatar_trials.cards import ModelCard, Stopping
+from avatar_trials.designs import Stopping
 from avatar_trials.emulate.cohort import CONSTANTS, SCALARS, Cohort
 from avatar_trials.emulate.mice import chance, luck, mice_under
 from avatar_trials.emulate.trial import follow, measured_volumes
 from avatar_trials.intake import GrowthTable
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar_trials.cards import ArmSpec, Assumed, Mechanism
+from avatar_trials.card_parts import Assumed
+from avatar_trials.designs import ArmSpec, Mechanism
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.mice import Mice
 from avatar_trials.kinetics import mutants

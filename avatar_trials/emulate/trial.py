@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from avatar_trials.cards import ArmSpec, Stopping, TrialDesign, Visits
+from avatar_trials.designs import ArmSpec, Stopping, TrialDesign, Visits
 from avatar_trials.emulate.caliper_readings import caliper_volumes
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.mice import Chance, Luck, Mice, chance, luck, mice_under

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avatar_trials.cards import TrialDesign
+from avatar_trials.designs import TrialDesign
 from avatar_trials.emulate import cohort_from_posterior, emulate_trials
 from avatar_trials.endpoints import readout_trial
 from avatar_trials.stamp import read_netcdf, sha256_of

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from avatar_trials.card_files import check_card, load_design, load_model
-from avatar_trials.cards import ModelCard, TrialDesign
+from avatar_trials.designs import TrialDesign
 from avatar_trials.library import find_card
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
 
 DESIGN = """\

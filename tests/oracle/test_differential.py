@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avatar_trials.cards import ArmSpec, Mechanism
+from avatar_trials.designs import ArmSpec, Mechanism
 from avatar_trials.emulate import Cohort
 from avatar_trials.emulate.mice import chance, luck, mice_under
 from avatar_trials.emulate.scenario import drawn_scenario, log_growth

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize
 
-from avatar_trials.cards import Stopping, Visits
+from avatar_trials.designs import Stopping, Visits
 from avatar_trials.emulate import Cohort, emulate_trials, visit_days
 from avatar_trials.emulate.mice import Chance, chance, luck, mice_under
 from avatar_trials.emulate.trial import REASONS, REMOVED, SIZE, STUDY_END, follow, measured_volumes

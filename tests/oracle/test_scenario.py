@@ -10,7 +10,7 @@ import numpy as np
 import pydantic
 import pytest
 
-from avatar_trials.cards import ArmSpec, Mechanism, TrialDesign
+from avatar_trials.designs import ArmSpec, Mechanism, TrialDesign
 from avatar_trials.emulate import emulate_trials
 from avatar_trials.emulate.mice import Mice, chance, luck, mice_under
 from avatar_trials.emulate.scenario import drawn_scenario, log_growth, log_growth_in_cells

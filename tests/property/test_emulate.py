@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from avatar_trials.card_files import load_model
-from avatar_trials.cards import Stopping
+from avatar_trials.designs import Stopping
 from avatar_trials.emulate import Cohort, cohort_from_posterior, emulate_trials, trial
 from avatar_trials.emulate.panel import _cohort, synthetic_panel
 from avatar_trials.problems import InputError

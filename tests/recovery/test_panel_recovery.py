@@ -12,9 +12,9 @@ from scipy import stats
 
 from avatar_trials.calibrate import calibrate_avatars, convergence
 from avatar_trials.card_files import load_design, load_model
-from avatar_trials.cards import Sampling
 from avatar_trials.intake import read_volumes
 from avatar_trials.library import find_card
+from avatar_trials.model_cards import Sampling
 
 LEVEL = 0.9
 # Enough for 90 % limits (tail ESS of some 100); the main job's own gates ask for more.

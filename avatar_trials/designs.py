@@ -1,223 +1,20 @@
-"""Model cards and trial designs: what they may say, as frozen objects."""
+"""Trial designs: cohort, arms and their courses, scenario, visits, stopping rules, endpoints."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import pydantic
-from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
-from avatar_trials.arms import UNTREATED, canonical_arm
+from avatar_trials.arms import UNTREATED
+from avatar_trials.card_parts import FITTING, Arm, Assumed, Card, Fraction, Number, Positive, Whole
 from avatar_trials.kinetics.families import MECHANISMS, Family
 
-SHAPES = {
-    "normal": "N({0:g}, {1:g})",
-    "lognormal": "LN(median {0:g}, log-SD {1:g})",
-    "beta": "Beta({0:g}, {1:g})",
-}
 
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("expected a whole number")
-    return value
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("expected a number")
-    return value
-
-
-Whole = Annotated[int, BeforeValidator(_whole)]
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-Fraction = Annotated[Number, Field(gt=0, lt=1)]
-Arm = Annotated[str, AfterValidator(canonical_arm)]
-Support = Literal["real", "positive", "share"]
-By = Literal["drug"] | None
-
-
-class _Card(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Law(_Card):
-    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta)."""
-
-    distribution: Literal["normal", "lognormal", "beta"]
-    location: Number
-    scale: Positive
-    unit: str
-    meaning: str
-    source: str
-
-    @pydantic.model_validator(mode="after")
-    def _positive_location(self) -> Self:
-        if self.distribution != "normal" and self.location <= 0:
-            raise ValueError(
-                f"location of a {self.distribution} prior must be above 0, got {self.location:g}"
-            )
-        return self
-
-    def draws(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draws (size,)."""
-        if self.distribution == "normal":
-            return rng.normal(self.location, self.scale, size)
-        if self.distribution == "lognormal":
-            return rng.lognormal(np.log(self.location), self.scale, size)
-        return rng.beta(self.location, self.scale, size)
-
-    def __str__(self) -> str:
-        return SHAPES[self.distribution].format(self.location, self.scale)
-
-
-class Prior(Law):
-    """Prior of one parameter of a model card."""
-
-    by: By = None
-
-
-class Assumed(Law):
-    """What a scenario assumes of a parameter: one draw a replicate trial, or one for each avatar."""
-
-    by: Literal["avatar"] | None = None
-
-
-class Constant(_Card):
-    """A number that the data cannot tell and the card fixes."""
-
-    value: Number
-    unit: str
-    meaning: str
-    source: str
-
-
-class Observation(_Card):
-    """Caliper: volumes below `detection_limit_mm3` are left-censored; `diameter_floor_mm3` keeps the error finite."""
-
-    detection_limit_mm3: Positive
-    diameter_floor_mm3: Positive
-
-
-class Sampling(_Card):
-    """How the posterior is sampled (nutpie's NUTS)."""
-
-    chains: Annotated[Whole, Field(ge=2, le=64)] = 4
-    tune: Annotated[Whole, Field(ge=100)] = 1000
-    draws: Annotated[Whole, Field(ge=50)] = 2000
-    target_accept: Fraction = 0.9
-
-
-class Gates(_Card):
-    """What a posterior must pass, over all parameters. `divergences` is a share of the draws kept."""
-
-    r_hat: Annotated[Number, Field(gt=1)] = 1.01
-    ess_bulk: Positive = 400
-    divergences: Annotated[Number, Field(ge=0, lt=1)] = 0.001
-    e_bfmi: Positive = 0.3
-
-
-# What each parameter of the kinetics can be (any number, above 0, in 0 to 1), and whether each drug has its own.
-TWO_CLONE_PRIORS: dict[str, tuple[Support, By]] = {
-    "mu_r": ("real", None),
-    "omega_r": ("positive", None),
-    "sigma_g": ("positive", None),
-    "slowing": ("real", "drug"),
-    "slowing_overlap": ("share", None),
-    "mu_k": ("real", "drug"),
-    "omega_k": ("positive", None),
-    "h2": ("share", None),
-    "sigma_k": ("positive", None),
-    "beta_growth": ("real", None),
-    "biomarker_kill": ("real", "drug"),
-    "eta": ("real", None),
-    "mu_q": ("real", None),
-    "omega_q": ("positive", None),
-    "cross_resistance": ("share", None),
-    "sigma_q_combination": ("positive", None),
-    "mu_v": ("real", None),
-    "sigma_v": ("positive", None),
-    "deceleration": ("positive", None),
-    "delta": ("positive", None),
-    "sigma_p": ("positive", None),
-    "wander": ("positive", None),
-}
-TWO_CLONE_CONSTANTS: dict[str, Support] = {
-    "growth_mouse_sd": "positive",
-    "resistance_mouse_sd": "positive",
-    "clearance_per_day": "positive",
-    "resistance_bend": "real",
-}
-FITTING: dict[Support, tuple[str, ...]] = {
-    "real": ("normal", "lognormal", "beta"),
-    "positive": ("lognormal", "beta"),
-    "share": ("beta",),
-}
-
-
-class ModelCard(_Card):
-    """Which kinetics, with which priors and constants, seen through which caliper, sampled and gated how."""
-
-    schema_version: Literal[1]
-    name: str
-    title: str
-    kinetics: Literal["two_clone"]
-    observation: Observation
-    constants: dict[str, Constant]
-    priors: dict[str, Prior]
-    biomarker: str = "braf_mutant"
-    known_misses: tuple[str, ...] = ()
-    sampling: Sampling = Sampling()
-    gates: Gates = Gates()
-    sha256: str = ""
-
-    @pydantic.model_validator(mode="after")
-    def _complete(self) -> ModelCard:
-        kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
-            ("prior", self.priors, TWO_CLONE_PRIORS),
-            ("constant", self.constants, TWO_CLONE_CONSTANTS),
-        )
-        for kind, given, wanted in kinds:
-            missing = [name for name in wanted if name not in given]
-            unknown = [name for name in given if name not in wanted]
-            if missing or unknown:
-                raise ValueError(
-                    f"{kind}s of kinetics two_clone: missing {', '.join(missing) or 'none'}; "
-                    f"unknown {', '.join(unknown) or 'none'}"
-                )
-        unfit = [
-            *(problem for name in TWO_CLONE_PRIORS if (problem := _unfit_prior(name, self.priors[name]))),
-            *(
-                f"{name} must be above 0, got {self.constants[name].value:g}"
-                for name, support in TWO_CLONE_CONSTANTS.items()
-                if support == "positive" and self.constants[name].value <= 0
-            ),
-        ]
-        if unfit:
-            raise ValueError("; ".join(unfit))
-        return self
-
-    def constant(self, name: str) -> float:
-        """Value of a fixed number."""
-        return self.constants[name].value
-
-
-def _unfit_prior(name: str, prior: Prior) -> str:
-    support, by = TWO_CLONE_PRIORS[name]
-    problems = []
-    if prior.distribution not in FITTING[support]:
-        problems.append(f"has a {prior.distribution} prior, must be {' or '.join(FITTING[support])}")
-    if prior.by != by:
-        problems.append('must have by = "drug"' if by else f"must not have by = {prior.by!r}")
-    return f"{name} {' and '.join(problems)}" if problems else ""
-
-
-class ArmSpec(_Card):
+class ArmSpec(Card):
     """One arm: its drugs joined by `+`, or `untreated`.
 
     `course`: pairs of a day and the dose fraction from then on, the first on day 0, for a treatment that is not
@@ -250,7 +47,7 @@ class ArmSpec(_Card):
         return self.label.strip() or self.name
 
 
-class Visits(_Card):
+class Visits(Card):
     """When the caliper comes: gaps in days, repeated until the horizon."""
 
     gaps_days: tuple[Positive, ...] = (3.0, 4.0)
@@ -273,7 +70,7 @@ class Visits(_Card):
         return self
 
 
-class Removal(_Card):
+class Removal(Card):
     """Hazard of leaving the study at a visit, by observed volume relative to baseline, for reasons other than size.
 
     None before `from_day`. `from_relative_volume[j]` to the next one: `hazard_per_day[j]`. Mice are taken out more
@@ -296,14 +93,14 @@ class Removal(_Card):
         return self
 
 
-class Stopping(_Card):
+class Stopping(Card):
     """Why a mouse leaves: size on the caliper, or removal."""
 
     size_mm3: Positive
     removal: Removal
 
 
-class Endpoints(_Card):
+class Endpoints(Card):
     """The named rules under which emulated and observed mice are read."""
 
     mrecist_rule: Literal["gao2015_text", "pct_sheet", "xeva"]
@@ -311,14 +108,14 @@ class Endpoints(_Card):
     level: Fraction = 0.9
 
 
-class Cohort(_Card):
+class Cohort(Card):
     """Whose tumours: the calibrated avatars of a tumour type, from an embedded panel unless volumes are given."""
 
     panel: str
     tumor_type: str
 
 
-class Mechanism(_Card):
+class Mechanism(Card):
     """Scenario: what is added to calibrated avatars that their volumes did not tell. Each parameter is a number or a
     law to draw it from. Which parameters there are: kinetics.families.MECHANISMS."""
 
@@ -391,7 +188,7 @@ def _unfit(family: Family, given: dict[str, Any] | None) -> list[str]:
     return problems
 
 
-class TrialDesign(_Card):
+class TrialDesign(Card):
     """A one-mouse-per-avatar trial: cohort, arms, visits, stopping rules, endpoints, replicates and seed."""
 
     schema_version: Literal[1]

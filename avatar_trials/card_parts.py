@@ -1,0 +1,103 @@
+"""What every card is made of: numbers that are checked, distributions, and the parameters they fit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import pydantic
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from avatar_trials.arms import canonical_arm
+
+SHAPES = {
+    "normal": "N({0:g}, {1:g})",
+    "lognormal": "LN(median {0:g}, log-SD {1:g})",
+    "beta": "Beta({0:g}, {1:g})",
+}
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("expected a whole number")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("expected a number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+Fraction = Annotated[Number, Field(gt=0, lt=1)]
+Arm = Annotated[str, AfterValidator(canonical_arm)]
+Support = Literal["real", "positive", "share"]
+By = Literal["drug"] | None
+
+
+class Card(BaseModel):
+    """Frozen, strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Law(Card):
+    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta)."""
+
+    distribution: Literal["normal", "lognormal", "beta"]
+    location: Number
+    scale: Positive
+    unit: str
+    meaning: str
+    source: str
+
+    @pydantic.model_validator(mode="after")
+    def _positive_location(self) -> Self:
+        if self.distribution != "normal" and self.location <= 0:
+            raise ValueError(
+                f"location of a {self.distribution} prior must be above 0, got {self.location:g}"
+            )
+        return self
+
+    def draws(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draws (size,)."""
+        if self.distribution == "normal":
+            return rng.normal(self.location, self.scale, size)
+        if self.distribution == "lognormal":
+            return rng.lognormal(np.log(self.location), self.scale, size)
+        return rng.beta(self.location, self.scale, size)
+
+    def __str__(self) -> str:
+        return SHAPES[self.distribution].format(self.location, self.scale)
+
+
+class Prior(Law):
+    """Prior of one parameter of a model card."""
+
+    by: By = None
+
+
+class Assumed(Law):
+    """What a scenario assumes of a parameter: one draw a replicate trial, or one for each avatar."""
+
+    by: Literal["avatar"] | None = None
+
+
+class Constant(Card):
+    """A number that the data cannot tell and the card fixes."""
+
+    value: Number
+    unit: str
+    meaning: str
+    source: str
+
+
+FITTING: dict[Support, tuple[str, ...]] = {
+    "real": ("normal", "lognormal", "beta"),
+    "positive": ("lognormal", "beta"),
+    "share": ("beta",),
+}
