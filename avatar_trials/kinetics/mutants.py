@@ -153,8 +153,10 @@ def checked_rates(
         raise ValueError("mutation is 0 on the diagonal (no type is a mutant of itself) and at most 1 a row")
 
     def rows(x: Floats, own: tuple[int, ...]) -> Floats:
-        shared = x.ndim <= len(own) or x.size == np.prod(x.shape[x.ndim - len(own) :])
-        return np.broadcast_to(x, own if shared else (*lead, *own)).reshape(-1, *own)
+        outer = x.shape[: max(x.ndim - len(own), 0)]
+        if np.prod(outer, dtype=int) == 1:
+            return np.broadcast_to(x.reshape(x.shape[len(outer) :]), (1, *own))
+        return np.broadcast_to(x, (*lead, *own)).reshape(-1, *own)
 
     leaving = rows(u.sum(axis=-1), (types,))
     births = rows(b, (types,))
@@ -239,7 +241,7 @@ def _candidates(
         fastest = np.where(out > 0.0, rates.birth, 0.0).max(axis=-1)
         horizon = np.where(long, np.minimum(rest, _HALF / np.maximum(fastest, 1e-300)), rest)
         rate = (out * _ceiling(n, rates.birth, horizon[:, None])).sum(axis=-1)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return rng.standard_exponential(rest.size) / rate, rate, horizon
 
 

@@ -18,7 +18,7 @@ seed = st.integers(0, 2**32)
 share = st.floats(0.0, 1.0)
 assert_close = partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-300)
 examples = settings(max_examples=500)
-fewer = settings(max_examples=100)
+fewer = settings(max_examples=50)
 laws = st.builds(branching.law, rate, rate, days)
 
 
@@ -71,7 +71,9 @@ def test_schedules_nest(
     for a, b in zip(parts(left), parts(right), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-200)
     nested = branching.pgf(one, branching.pgf(two, z))
-    np.testing.assert_allclose(branching.pgf(branching.then(one, two), z), nested, rtol=1e-9, atol=1e-15)
+    # A rounding of the inner value is magnified by the first period's growth.
+    slack = 1e-15 * (1.0 + float(branching.mean(one)))
+    np.testing.assert_allclose(branching.pgf(branching.then(one, two), z), nested, rtol=1e-9, atol=slack)
     for part, whole in zip(
         parts(left), parts(branching.then(left, branching.law(0.3, 0.2, 0.0))), strict=True
     ):
@@ -169,10 +171,10 @@ def test_founders_that_neither_divide_nor_die_are_counted(
     assert lineages.descendants(0.0, growth, span, 0.3, d, rng=stream(number)) == 0
     assert lineages.descendants(founders, growth, 0.0, 0.3, d, rng=stream(number)) == 0
     steady = lineages.descendants(
-        np.full(2000, founders), growth, span, 0.0, 0.0, rng=stream(number), individually=np.inf
+        np.full(300, founders), growth, span, 0.0, 0.0, rng=stream(number), individually=np.inf
     )
     expected = founders * (span if growth == 0 else -np.expm1(-growth * span) / growth)
-    assert abs(steady.mean() - expected) <= 6.0 * np.sqrt(expected / 2000) + 1e-9
+    assert abs(steady.mean() - expected) <= 6.0 * np.sqrt(expected / 300) + 1e-9
 
 
 @fewer
