@@ -107,8 +107,7 @@ def extinction_ever(birth: ArrayLike, death: ArrayLike, cells: ArrayLike = 1) ->
     Cells that neither divide nor die stay: 0, and 1 for no cells. Raises ValueError as `law` does.
     """
     b, d, n = not_negative(birth=birth, death=death, cells=cells)
-    doomed = (d >= b) & (d > 0.0)
-    ratio = np.where(doomed, 1.0, d / np.where(b > 0.0, b, 1.0))
+    ratio = np.where(d > b, 1.0, d / np.where(b > 0.0, b, 1.0))
     return np.exp(special.xlogy(n, ratio))
 
 

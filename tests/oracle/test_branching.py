@@ -195,7 +195,7 @@ def test_a_schedule_is_kendalls_integral() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"b{c['b']}_d{c['d']}_n{c['n0']}_t{c['t']}")
 def test_draws_have_the_moments_and_the_distribution_of_the_fixture(case: dict[str, Any]) -> None:
     n = case["n0"]
-    sample = branching.advance_cells(np.full(100_000, n), fixture_law(case), rng=stream(1))
+    sample = branching.advance_cells(np.full(60_000, n), fixture_law(case), rng=stream(1))
     assert_mean(sample, float(case["mean"]))
     assert_variance(sample, float(case["var"]))
     p = float(case["p_extinct_by_t"])
@@ -210,7 +210,7 @@ def test_draws_have_the_moments_and_the_distribution_of_the_fixture(case: dict[s
 def test_draws_of_large_clones_keep_mean_variance_and_skewness(n: int) -> None:
     """Cumulants of a sum of n: against a sum of normals a lost part of the variance would show at any n."""
     birth, death, t = 0.14, 0.17, 3.5
-    sample = branching.advance_cells(np.full(200_000, n), branching.law(birth, death, t), rng=stream(2))
+    sample = branching.advance_cells(np.full(100_000, n), branching.law(birth, death, t), rng=stream(2))
     grown = math.exp((birth - death) * t)
     variance = n * (birth + death) / (birth - death) * grown * (grown - 1.0)
     z = (sample - n * grown) / math.sqrt(variance)
@@ -223,7 +223,7 @@ def test_few_survivors_of_very_many_cells() -> None:
     """10^12 cells of which 3 are expected to have descendants: 1 - p must not be rounded (Poisson limit)."""
     birth, death = 0.14, 0.17
     t = optimize.brentq(lambda t: 1e12 * 0.03 / (0.17 * math.exp(0.03 * t) - 0.14) - 3.0, 100.0, 3000.0)
-    sample = branching.advance_cells(np.full(200_000, 10**12), branching.law(birth, death, t), rng=stream(3))
+    sample = branching.advance_cells(np.full(100_000, 10**12), branching.law(birth, death, t), rng=stream(3))
     assert_mean(sample == 0, math.exp(-3.0))
     assert_mean(sample, 1e12 * math.exp(-0.03 * t))
 
@@ -269,6 +269,11 @@ SOURCES = {
     "no birth": (5.0, 0.1, 20.0, 0.0, 0.2),
     "critical": (1.5, 0.0, 20.0, 0.2, 0.2),
     "fitter than the source": (0.3, 0.1, 15.0, 0.5, 0.2),
+    # So many that the young ones are drawn together by default.
+    "many": (60.0, 0.2, 22.0, 0.5, 0.3),
+    "many that pay": (60.0, 0.2, 25.0, 0.45, 0.3),
+    "many of a source that shrinks": (4.0, -0.1, 20.0, 0.4, 0.3),
+    "many in half a week": (40.0, -0.05, 3.5, 0.14, 0.13),
 }
 
 
@@ -278,7 +283,7 @@ def test_descendants_of_arrivals(name: str, individually: float | None) -> None:
     """One by one exact, all together of exact mean and variance, and by default in between."""
     rate, growth, span, birth, death = SOURCES[name]
     sample = lineages.descendants(
-        np.full(25_000, rate),
+        np.full(12_000, rate),
         growth,
         span,
         birth,
@@ -435,6 +440,12 @@ def test_the_length_of_steps_does_not_bias_resistance_on_treatment() -> None:
         assert_mean(cells[:, 1], 0.14 * 1e-6 * left * 28.0)
 
 
+def test_two_drug_mutation_by_hand() -> None:
+    expected = np.array([[0, 50, 40, 3], [0, 0, 0, 43], [0, 0, 0, 53], [0, 0, 0, 0]]) * 1e-9
+    np.testing.assert_allclose(mutants.two_drug_mutation(1e-9, 50, 40, 3), expected, rtol=1e-14)
+    assert mutants.two_drug_mutation(np.ones((2, 1)) * 1e-9, 50, [1, 2, 3], 0).shape == (2, 3, 4, 4)
+
+
 def test_march_is_a_chain_of_steps_under_changing_rates() -> None:
     u = mutants.two_drug_mutation(1e-6, 3, 2, 1)
     on, off = np.array([0.20, 0.20, 0.20, 0.13]), np.full(4, 0.13)
@@ -446,6 +457,11 @@ def test_march_is_a_chain_of_steps_under_changing_rates() -> None:
     for visit in range(3):
         cells = mutants.step(cells, np.full(4, 0.14), death[visit], u, days[visit], rng=rng)
         np.testing.assert_array_equal(visits[:, visit], cells)
+    each = np.broadcast_to(death, (200, 3, 4))
+    own = mutants.march(start, np.full((200, 1, 4), 0.14), each, u, days, rng=stream(60))
+    assert own.shape == visits.shape
+    with pytest.raises(ValueError, match="3 visits or 1"):
+        mutants.march(start, np.full((200, 4), 0.14), death, u, days, rng=stream(60))
 
 
 # --- before treatment --------------------------------------------------------------------------------------------
@@ -457,7 +473,7 @@ def test_resistant_cells_at_detection_have_the_luria_delbruck_law() -> None:
     away = (1.0 - circle(2**18)) / (1.0 - death / birth)
     y = np.where(away == 0.0, 1e-300, away)
     law = np.fft.irfft(np.exp(-size * u * y * np.log(y) / np.where(np.abs(y - 1) < 1e-9, 1, y - 1)), 2**18)
-    sample = luria_delbruck.resistant_cells(np.full(60_000, size), birth, death, u, rng=stream(70))
+    sample = luria_delbruck.resistant_cells(np.full(40_000, size), birth, death, u, rng=stream(70))
     # What does not fit the transform wraps around: jackpots of more than 2^18 cells, 1 in 40,000 at most.
     assert_distribution(sample, law[:400] * (law[:400] > 2e-6))
 
