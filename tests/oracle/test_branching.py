@@ -195,7 +195,7 @@ def test_a_schedule_is_kendalls_integral() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"b{c['b']}_d{c['d']}_n{c['n0']}_t{c['t']}")
 def test_draws_have_the_moments_and_the_distribution_of_the_fixture(case: dict[str, Any]) -> None:
     n = case["n0"]
-    sample = branching.advance_cells(np.full(60_000, n), fixture_law(case), rng=stream(1))
+    sample = branching.advance_cells(np.full(40_000, n), fixture_law(case), rng=stream(1))
     assert_mean(sample, float(case["mean"]))
     assert_variance(sample, float(case["var"]))
     p = float(case["p_extinct_by_t"])
@@ -240,13 +240,13 @@ def test_counts_beyond_a_million_millions() -> None:
 def test_a_march_over_visits_is_the_schedule_in_one() -> None:
     birth, death = np.tile([0.14, 0.14], 11), np.tile([0.13, 0.17], 11)
     days = np.tile([7.0, 3.5], 11)
-    visits = branching.march_cells(np.full(50_000, 40), birth, death, days, rng=stream(5))
+    visits = branching.march_cells(np.full(25_000, 40), birth, death, days, rng=stream(5))
     assert visits.shape == (50_000, 22)
     log_mean = np.cumsum((birth - death) * days)
     for visit in (0, 10, 21):
         assert_mean(visits[:, visit], 40 * math.exp(log_mean[visit]))
     whole = branching.schedule_law(birth, death, days)
-    one = branching.advance_cells(np.full(50_000, 40), whole, rng=stream(6))
+    one = branching.advance_cells(np.full(25_000, 40), whole, rng=stream(6))
     assert stats.ks_2samp(visits[:, -1], one).pvalue > 1e-3
     assert_variance(visits[:, -1], float(branching.variance(whole, 40)))
 
@@ -270,9 +270,7 @@ SOURCES = {
     "critical": (1.5, 0.0, 20.0, 0.2, 0.2),
     "fitter than the source": (0.3, 0.1, 15.0, 0.5, 0.2),
     # So many that the young ones are drawn together by default.
-    "many": (60.0, 0.2, 22.0, 0.5, 0.3),
     "many that pay": (60.0, 0.2, 25.0, 0.45, 0.3),
-    "many of a source that shrinks": (4.0, -0.1, 20.0, 0.4, 0.3),
     "many in half a week": (40.0, -0.05, 3.5, 0.14, 0.13),
 }
 
@@ -353,6 +351,34 @@ def test_young_lineages_drawn_together_are_within_the_stated_error(
     drawn = np.fft.irfft(np.exp(-least * away - shape * np.log1p(scale * away)), n)
     error = float(np.abs(np.cumsum(drawn - exact)).max())
     assert error <= lineages.HYBRID_ERROR, error
+
+
+@pytest.mark.parametrize(
+    ("source", "few", "alive"),
+    [
+        ((7.0, 0.01, 1800.0, 0.14, 0.13), 32.0, True),
+        ((2.0, -0.03, 28.0, 0.14, 0.13), 16.0, False),
+        ((9.0, -0.03, 3.5, 0.14, 0.13), 0.0, False),
+    ],
+)
+def test_the_oldest_lineages_are_drawn_one_by_one(
+    source: tuple[float, float, float, float, float],
+    few: float,
+    alive: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which ages are drawn together: those that leave the stated number of older lineages."""
+    spans, original = [], lineages.young_gamma
+
+    def recorded(rate: Any, growth: Any, span: Any, birth: Any, death: Any) -> Any:
+        spans.append(span.item())
+        return original(rate, growth, span, birth, death)
+
+    monkeypatch.setattr(lineages, "young_gamma", recorded)
+    lineages.descendants(*source, rng=stream(21))
+    np.testing.assert_allclose(spans, older_than(*source, few, alive) if few else source[2], rtol=1e-6)
+    lineages.descendants(*source, rng=stream(21), individually=math.inf)
+    assert len(spans) == 1
 
 
 def test_founders_at_a_constant_rate_are_negative_binomial() -> None:
