@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from avatar_trials.kinetics.branching import Cells, Floats, exprel, law, logrel, not_negative, poisson
 
-HYBRID_ERROR = 3e-4
-"""Largest error of a probability P(cells <= x) by drawing the young lineages together."""
+HYBRID_ERROR = 1e-3
+"""Largest error of a probability P(cells <= x) by drawing the young lineages together: 2.5e-4 for mutants that grow as
+their source does, 7e-4 for mutants that do not grow in a source that does, 1e-4 within a visit."""
 
 _ONE_BY_ONE = ((1.0, 4.0), (5.0, 16.0), (np.inf, 32.0))
 """For (birth + |growth|) * span up to the first number, the second number of lineages is drawn one by one: in a span
