@@ -18,7 +18,7 @@ seed = st.integers(0, 2**32)
 share = st.floats(0.0, 1.0)
 assert_close = partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-300)
 examples = settings(max_examples=500)
-fewer = settings(max_examples=40)
+fewer = settings(max_examples=25)
 laws = st.builds(branching.law, rate, rate, days)
 
 
