@@ -341,9 +341,6 @@ def test_parameters_of_one_law_are_drawn_apart() -> None:
     assert len(np.unique(drawn["acquired"])) == 20
 
 
-@pytest.mark.xfail(
-    reason="an untreated arm is given its persisters' drug: emulate.scenario.log_growth", strict=True
-)
 def test_untreated_mice_are_not_driven_into_persistence() -> None:
     cohort = random_cohort(np.random.default_rng(0))
     days = np.array([0.0, 7.0, 28.0])
