@@ -83,6 +83,16 @@ FORMULAS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
         ).sum(axis=0),
         ("share", "resistant", "b"),
     ),
+    "a genotype with two drivers, one drug at dose 0": (
+        lambda xp, ka, kb, p: genotypes.kill(
+            xp.stack([xp.log(ka), xp.log(kb), 0.0 * ka], axis=-1),
+            np.array([1.0, 0.7, 0.0]),
+            ((1.0, 0.0, 1.0), (0.4, 1.3, 1.0)),
+            0.3 + p,
+            xp=xp,
+        ),
+        ("resistant", "back", "share"),
+    ),
     "antagonised kill": (
         lambda xp, ka, kb, p: combination.antagonised_kill(
             xp.stack([xp.log(ka), xp.log(kb)], axis=-1), 0.3 + p, 0.7, xp
