@@ -44,7 +44,7 @@ def caliper_volumes(
         luck = np.ascontiguousarray(of_visit[here].T)
         read = np.empty(luck.shape)
         foreseen = wander.Foreseen(np.zeros(luck.shape[1]), np.zeros(luck.shape[1]))
-        for visit, grown in enumerate(growth(here)):
+        for visit, grown in zip(range(len(days)), growth(here), strict=True):
             size = part["log_start"] + clones.size_from_growth(grown, part["deceleration"])
             own = caliper.log_variance(
                 np.exp(size), part["delta"], part["sigma_p"], cohort.diameter_floor_mm3

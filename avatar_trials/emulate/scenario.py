@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar_trials.arms import UNTREATED
 from avatar_trials.card_parts import Assumed
 from avatar_trials.designs import ArmSpec, Mechanism
 from avatar_trials.emulate.cohort import Cohort
@@ -97,7 +98,7 @@ def log_growth(
 ) -> Iterator[Floats]:
     """log(V/V0) (mice of the block,) at each of `days` under an arm's course, without deceleration."""
     parts = scenario.block(block) if scenario else {}
-    for states in march(_tumour(mice, parts, block), days, _course(arm, parts)):
+    for states in march(_tumour(mice, parts, block, arm.name != UNTREATED), days, _course(arm, parts)):
         total = sum(states)
         with np.errstate(divide="ignore"):
             yield np.log(total)
@@ -113,7 +114,7 @@ def log_growth_in_cells(
     `UNCOUNTED` cells, of a mouse that left long ago, is held there. `mice` and `scenario` (T, 1).
     """
     parts = scenario.block(slice(None))
-    tumour, course = _tumour(mice, parts, slice(None)), _course(arm, parts)
+    tumour, course = _tumour(mice, parts, slice(None), arm.name != UNTREATED), _course(arm, parts)
     birth = parts["chance"]["birth"]
     first = np.rint(np.exp(mice.log_start.reshape(-1)) * parts["chance"]["cells_per_mm3"]).astype(np.int64)
     resistant = rng.binomial(first, start(tumour)[1])
@@ -139,10 +140,13 @@ def _flow(entries: dict[tuple[int, int], Floats], birth: Floats) -> tuple[Floats
 
 def _course(arm: ArmSpec, parts: dict[str, dict[str, Floats]]) -> Course:
     reaching = parts["exposure"]["penetration"][:, None] if "exposure" in parts else np.ones(1)
-    return Course([day for day, _ in arm.course], [dose * reaching * np.ones(2) for _, dose in arm.course])
+    given = 0.0 if arm.name == UNTREATED else 1.0
+    return Course(
+        [day for day, _ in arm.course], [given * dose * reaching * np.ones(2) for _, dose in arm.course]
+    )
 
 
-def _tumour(mice: Mice, parts: dict[str, dict[str, Floats]], block: slice) -> Tumour:
+def _tumour(mice: Mice, parts: dict[str, dict[str, Floats]], block: slice, treated: bool) -> Tumour:
     """A calibrated mouse as clones that a course can be given to.
 
     The arm is two drugs in one: what it takes from the growth of sensitive cells, and of resistant ones. A resistant
@@ -152,7 +156,8 @@ def _tumour(mice: Mice, parts: dict[str, dict[str, Floats]], block: slice) -> Tu
     growth = mice.growth.reshape(-1)[block]
     sensitive, resistant = (rate.reshape(-1)[block] for rate in mice.rates)
     logit = mice.resistant_logit.reshape(-1)[block]
-    free = np.maximum(growth * (1.0 - resistance.get("fitness_cost", 0.0)), resistant)
+    paying = growth * (1.0 - resistance.get("fitness_cost", 0.0))
+    free = np.maximum(paying, resistant) if treated else paying
     kills = np.stack([np.maximum(growth - sensitive, 0.0), np.maximum(free - resistant, 0.0)], axis=-1)
     share = 1.0 / (1.0 + np.exp(-logit))
     with np.errstate(divide="ignore"):

@@ -58,7 +58,7 @@ def law(birth: ArrayLike, death: ArrayLike, days: ArrayLike) -> BirthDeathLaw:
     # Both are 1 + a sum of what is not negative: growing, b * lived + faded = 1 + d * lived.
     total = 1.0 + np.where(grows, d, b) * lived
     return BirthDeathLaw(
-        extinct=d * lived / total,
+        extinct=np.minimum(d * lived / total, 1.0),
         alive=np.where(grows, 1.0, faded) / total,
         more=np.minimum(b * lived / total, 1.0),
         stop=np.where(grows, faded, 1.0) / total,
@@ -75,7 +75,7 @@ def then(first: BirthDeathLaw, second: BirthDeathLaw) -> BirthDeathLaw:
     if np.any(total == 0.0):
         raise ValueError("a clone that first grows and then shrinks by more than e^700 cannot be followed")
     return BirthDeathLaw(
-        extinct=(first.extinct * second.alive + first.stop * second.extinct) / total,
+        extinct=np.minimum((first.extinct * second.alive + first.stop * second.extinct) / total, 1.0),
         alive=first.alive * second.alive / total,
         more=np.minimum((first.stop * second.more + first.more * second.alive) / total, 1.0),
         stop=first.stop * second.stop / total,
@@ -107,8 +107,7 @@ def extinction_ever(birth: ArrayLike, death: ArrayLike, cells: ArrayLike = 1) ->
     Cells that neither divide nor die stay: 0, and 1 for no cells. Raises ValueError as `law` does.
     """
     b, d, n = not_negative(birth=birth, death=death, cells=cells)
-    doomed = (d >= b) & (d > 0.0)
-    ratio = np.where(doomed, 1.0, d / np.where(b > 0.0, b, 1.0))
+    ratio = np.where(d > b, 1.0, d / np.where(b > 0.0, b, 1.0))
     return np.exp(special.xlogy(n, ratio))
 
 

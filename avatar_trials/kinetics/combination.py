@@ -19,7 +19,9 @@ def combined_kill(log_kills: Array, p: Array, xp: Namespace = np) -> Array:
     synergy. `p` > 0, finite, with the leading dims or broadcasting with them. A drug of log kill -inf is absent: a
     zero dose is no dose.
     """
-    return xp.exp(logsumexp(xp.expand_dims(p, -1) * log_kills, -1, xp) / p)
+    absent = log_kills <= -float("inf")
+    scaled = xp.expand_dims(p, -1) * xp.where(absent, 0.0, log_kills)
+    return xp.exp(logsumexp(xp.where(absent, -float("inf"), scaled), -1, xp) / p)
 
 
 def log_combined_kill(la: Array, lb: Array, p: Array, xp: Namespace = np) -> Array:
@@ -56,11 +58,17 @@ def independent_action(log_growth: Array, days: Array, ratio: float = 2.0) -> Ar
     """Which drug (...) is the better one for each tumour, by its latent curves (drug, ..., visit) of log(V/V0).
 
     Better: reaches `ratio` times the starting volume later, log-linearly between visits; among drugs that do not reach
-    it, the one with the smaller tumour at the last visit. The curve under patient-level independent action is that
-    drug's. NumPy only.
+    it, the one with the smaller tumour at the last visit; of drugs that tie, the first. The curve under patient-level
+    independent action is that drug's. NumPy only. Raises ValueError for curves that are not numbers at every visit.
     """
     curves = np.asarray(log_growth, dtype=float)
     days = np.asarray(days, dtype=float)
+    if curves.ndim < 2 or curves.shape[-1] != len(days) or len(days) < 2:
+        raise ValueError(
+            f"curves (drug, ..., visit) at two visits or more, got {curves.shape} at {days.size} days"
+        )
+    if np.isnan(curves).any() or not ratio > 1.0:
+        raise ValueError(f"latent curves have a number at every visit, and the ratio is above 1: got {ratio}")
     reached = curves >= np.log(ratio)
     ever = reached.any(axis=-1)
     after = np.maximum(reached.argmax(axis=-1), 1)[..., None]

@@ -27,34 +27,34 @@ RELATIVE_ERROR = 1e-8
 """What the probabilities of lineages are good for, relative to themselves, down to 1e-20."""
 
 _RELATIVE, _ABSOLUTE = 1e-11, 1e-30
-_ROUNDS = 100_000
+_ROUNDS = 100
 
 
 def survival_ever(birth: ArrayLike, death: ArrayLike, mutation: ArrayLike) -> Floats:
     """Probability (..., type) that a lineage founded by one cell of a type never dies out, at constant rates.
 
-    `birth`, `death` (..., type) in 1/day, `mutation` (..., type, type) as in `mutants.step`. Raises ValueError as
-    `step` does, and if the fixed point is not reached (clones within 1e-4 of critical that mutate in a circle).
+    `birth`, `death` (..., type) in 1/day, `mutation` (..., type, type) as in `mutants.step`. Newton's iteration from
+    certain survival, which falls to the root from above (Hautphenne, Latouche & Remiche 2008, Linear Algebra Appl.
+    428:2791); 0 to within 1e-8 for clones that are exactly critical. Raises ValueError as `step` does.
     """
     b, d, u, lead = _rows(birth, death, mutation)
-    stay = b * (1.0 - u.sum(axis=-1))
-    q, moving = np.ones(b.shape), np.ones((len(b), 1), dtype=bool)
+    own = np.eye(b.shape[-1])
+    daughters = u + (1.0 - u.sum(axis=-1))[:, :, None] * own
+    q, moving = np.ones(b.shape), np.arange(len(b))
     for _ in range(_ROUNDS):
-        fed = b * (u * q[:, None, :]).sum(axis=-1)
-        # stay q^2 + (d - stay + fed) q - fed = 0, its root in 0..1 without cancellation.
-        half = 0.5 * (d - stay + fed)
-        root = np.sqrt(half * half + stay * fed)
-        shrinks = half > 0.0
-        down = fed / np.where(shrinks, half + root, 1.0)
-        up = (root - half) / np.where(stay > 0.0, stay, 1.0)
-        better = np.where(shrinks, down, np.where(stay > 0.0, up, 1.0))
+        chance, births, deaths, to = q[moving], b[moving], d[moving], daughters[moving]
+        daughter = (to * chance[:, None, :]).sum(axis=-1)
+        gain = births * (1.0 - chance) * daughter - deaths * chance
+        # A little less than the true slope: of a critical clone it vanishes at the root.
+        slope = (births * (1.0 - chance))[:, :, None] * to
+        slope -= own * (births * daughter + deaths * (1.0 + 1e-15) + 1e-300)[:, :, None]
+        better = np.clip(chance - np.linalg.solve(slope, gain[:, :, None])[:, :, 0], 0.0, 1.0)
+        q[moving] = better
         # Each element stops by itself, so that its digits do not depend on the others.
-        still = moving & (np.abs(better - q) > 1e-15 * q).any(axis=-1, keepdims=True)
-        q = np.where(moving, better, q)
-        moving = still
-        if not moving.any():
-            return q.reshape(lead)
-    raise ValueError("the clones are too close to neither growing nor shrinking to say whether they last")
+        moving = moving[(np.abs(better - chance) > 1e-15 * chance).any(axis=-1)]
+        if not moving.size:
+            break
+    return q.reshape(lead)
 
 
 def survival(

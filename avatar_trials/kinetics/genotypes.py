@@ -64,6 +64,8 @@ def kill(
 
 def reach(effects: Array, drivers: Drivers, xp: Namespace = np) -> Array:
     """How far drugs reach a clone (...), 0 to 1: the largest effect times sensitivity, of its least reached driver."""
+    if not len(drivers):
+        return 0.0 * xp.max(effects, axis=-1)
     reached = [xp.max(np.asarray(row) * effects, axis=-1) for row in drivers]
     smallest = reached[0]
     for other in reached[1:]:
@@ -85,6 +87,12 @@ def two_drug_shares(
     `cross_resistance` 0: independent mutations, q_A q_B resist both; 1: nested clones, the smaller of the two; linear
     between on the log scale.
     """
+    if xp is np:
+        for value, what in ((resistant_a, "share resistant to A"), (resistant_b, "share resistant to B")):
+            if not ((np.asarray(value) > 0.0) & (np.asarray(value) < 1.0)).all():
+                raise ValueError(f"a {what} lies between 0 and 1, got {value}")
+        if not ((np.asarray(cross_resistance) >= 0.0) & (np.asarray(cross_resistance) <= 1.0)).all():
+            raise ValueError(f"cross-resistance lies between 0 and 1, got {cross_resistance}")
     both = xp.exp(log_resistant_fraction(xp.log(resistant_a), xp.log(resistant_b), cross_resistance, xp))
     only_a, only_b = xp.maximum(resistant_a - both, 0.0), xp.maximum(resistant_b - both, 0.0)
     return xp.stack([1.0 - only_a - only_b - both, only_a, only_b, both])

@@ -19,14 +19,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from avatar_trials.kinetics.branching import Cells, Floats, exprel, law, logrel, not_negative, poisson
 
-HYBRID_ERROR = 3e-4
-"""Largest error of a probability P(cells <= x) by drawing the young lineages together."""
+HYBRID_ERROR = 1e-3
+"""Largest error of a probability P(cells <= x) by drawing the young lineages together: 2.5e-4 for mutants that grow as
+their source does, 7e-4 for mutants that do not grow in a source that does, 1e-4 within a visit."""
 
 _ONE_BY_ONE = ((1.0, 4.0), (5.0, 16.0), (np.inf, 32.0))
 """For (birth + |growth|) * span up to the first number, the second number of lineages is drawn one by one: in a span
-in which little happens the young ones come at nearly a constant rate."""
+in which little happens the young ones come at nearly a constant rate. In the shortest, more than that many lineages
+are drawn together all of them."""
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+_SHORT = 2.0
+_FEW_NODES, _NODES = (np.polynomial.legendre.leggauss(n) for n in (6, 20))
 _MOST_SHRUNK = 600.0
 _CHUNK = 2**14
 _POINTS = 2**18
@@ -125,13 +128,12 @@ def _count(
     if individually is None:
         happens = (birth + np.abs(growth)) * span
         few = np.select([happens <= upto for upto, _ in _ONE_BY_ONE], [lines for _, lines in _ONE_BY_ONE])
+        oldest = np.where(happens <= _ONE_BY_ONE[0][0], 0.0, few)
     else:
-        few = np.full(rate.shape, float(individually))
+        few = oldest = np.full(rate.shape, float(individually))
     many = number > few
-    youngest = (
-        np.where(many, 1.0 - few / np.where(many, number, 1.0), 0.0) if many.any() else np.zeros(rate.shape)
-    )
-    points = rng.poisson(np.minimum(number, few))
+    youngest = np.where(many, 1.0 - oldest / np.where(many, number, 1.0), 0.0)
+    points = rng.poisson(np.where(many, oldest, number))
     counts = np.zeros(points.size, dtype=np.int64)
     # Elements in runs of a bounded number of lineages, for memory's sake.
     run = np.cumsum(points) // _POINTS
@@ -174,7 +176,8 @@ def young_gamma(
     which are m, 2 m x and 6 m x^2 for a lineage of mean m, with x = birth (m - 1)/(birth - death).
     """
     first, second, third = (np.zeros(np.shape(rate)) for _ in range(3))
-    for node, weight in zip(_NODES, _WEIGHTS, strict=True):
+    short = bool(np.all((birth + death + np.abs(growth)) * span <= _SHORT))
+    for node, weight in zip(*(_FEW_NODES if short else _NODES), strict=True):
         age = 0.5 * span * (1.0 + node)
         net = (birth - death) * age
         expected = 0.5 * weight * span * rate * np.exp(net - growth * age)

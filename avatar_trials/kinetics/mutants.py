@@ -48,8 +48,9 @@ def step(
     """Numbers of cells (..., type) after `days`, from `cells` (..., type) now: one draw an element.
 
     `birth`, `death` (..., type) in 1/day; `mutation` (..., type, type): probability that the new daughter of a
-    dividing cell (row) is of another type (column), diagonal 0; `days` (...). Leading dims broadcast. Raises
-    ValueError for rates that are negative, a diagonal that is not 0, rows that sum to more than 1.
+    dividing cell (row) is of another type (column), diagonal 0; `days` (...). Leading dims broadcast. Clones above
+    `large` cells send mutants along a smooth path: larger is more exact and slower. Raises ValueError for rates that
+    are negative, a diagonal that is not 0, rows that sum to more than 1.
     """
     n, t = np.asarray(cells), not_negative(days=days)[0]
     if n.dtype.kind not in "iu" or n.ndim == 0 or (n.size and n.min() < 0):
@@ -91,14 +92,22 @@ def march(
 ) -> Cells:
     """Numbers of cells (..., visit, type) at each visit, from `cells` (..., type); periods `days` (visit,).
 
-    `birth` and `death` (..., type) for all periods, or (..., visit, type); `mutation` as in `step`.
+    `birth` and `death` are (type,) for all periods and elements, otherwise (..., visit, type), with a visit axis of
+    length 1 where they do not change; `mutation` as in `step`. Raises ValueError as `step` does, and for rates of
+    another number of visits.
     """
-    periods = np.asarray(days, dtype=float)
-    types = np.shape(cells)[-1]
-    b, d = (_per_visit(np.asarray(x, dtype=float), periods.size, types) for x in (birth, death))
+    periods = np.atleast_1d(np.asarray(days, dtype=float))
+    by_visit = []
+    for name, given in (("birth", birth), ("death", death)):
+        rates = np.atleast_2d(np.asarray(given, dtype=float))
+        if rates.shape[-2] not in (1, periods.size):
+            raise ValueError(
+                f"{name} is (type,) or (..., visit, type) with {periods.size} visits or 1, got {rates.shape}"
+            )
+        by_visit.append(np.broadcast_to(rates, (*rates.shape[:-2], periods.size, rates.shape[-1])))
     now, seen = np.asarray(cells), []
     for visit, period in enumerate(periods):
-        now = step(now, b[..., visit, :], d[..., visit, :], mutation, period, rng=rng)
+        now = step(now, by_visit[0][..., visit, :], by_visit[1][..., visit, :], mutation, period, rng=rng)
         seen.append(now)
     return np.stack(seen, axis=-2)
 
@@ -109,7 +118,7 @@ def two_drug_mutation(u: ArrayLike, n1: ArrayLike, n2: ArrayLike, n12: ArrayLike
     `u` a division and position; `n1` and `n2` positions resist one drug alone, `n12` both at once. A cell resistant to
     drug 1 becomes resistant to both by any of n2 + n12 positions.
     """
-    u_, one, two, both = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (u, n1, n2, n12)))
+    u_, one, two, both = np.broadcast_arrays(*not_negative(u=u, n1=n1, n2=n2, n12=n12))
     matrix = np.zeros((*u_.shape, 4, 4))
     for row, column, positions in (
         (0, 1, one),
@@ -120,12 +129,6 @@ def two_drug_mutation(u: ArrayLike, n1: ArrayLike, n2: ArrayLike, n12: ArrayLike
     ):
         matrix[..., row, column] = u_ * positions
     return matrix
-
-
-def _per_visit(rates: Floats, visits: int, types: int) -> Floats:
-    if rates.ndim > 1 and rates.shape[-2:] == (visits, types):
-        return rates
-    return np.broadcast_to(rates[..., None, :], (*rates.shape[:-1], visits, rates.shape[-1]))
 
 
 @dataclass(frozen=True)
@@ -153,8 +156,10 @@ def checked_rates(
         raise ValueError("mutation is 0 on the diagonal (no type is a mutant of itself) and at most 1 a row")
 
     def rows(x: Floats, own: tuple[int, ...]) -> Floats:
-        shared = x.ndim <= len(own) or x.size == np.prod(x.shape[x.ndim - len(own) :])
-        return np.broadcast_to(x, own if shared else (*lead, *own)).reshape(-1, *own)
+        outer = x.shape[: max(x.ndim - len(own), 0)]
+        if np.prod(outer, dtype=int) == 1:
+            return np.broadcast_to(x.reshape(x.shape[len(outer) :]), (1, *own))
+        return np.broadcast_to(x, (*lead, *own)).reshape(-1, *own)
 
     leaving = rows(u.sum(axis=-1), (types,))
     births = rows(b, (types,))
@@ -239,7 +244,7 @@ def _candidates(
         fastest = np.where(out > 0.0, rates.birth, 0.0).max(axis=-1)
         horizon = np.where(long, np.minimum(rest, _HALF / np.maximum(fastest, 1e-300)), rest)
         rate = (out * _ceiling(n, rates.birth, horizon[:, None])).sum(axis=-1)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return rng.standard_exponential(rest.size) / rate, rate, horizon
 
 

@@ -27,13 +27,14 @@ def logsumexp(x: Array, axis: int, xp: Namespace) -> Array:
     largest = xp.max(x, axis=axis)
     shift = xp.where(largest > -float("inf"), largest, 0.0)
     total = xp.sum(xp.exp(x - xp.expand_dims(shift, axis)), axis=axis)
-    return xp.where(total > 0.0, shift + xp.log(xp.where(total > 0.0, total, 1.0)), -float("inf"))
+    nothing = total <= 0.0  # not true of NaN, which goes through
+    return xp.where(nothing, -float("inf"), shift + xp.log(xp.where(nothing, 1.0, total)))
 
 
 def safe_log(x: Array, xp: Namespace) -> Array:
     """log x for x >= 0; -inf at 0, without a warning and with a slope of 0."""
-    positive = x > 0.0
-    return xp.where(positive, xp.log(xp.where(positive, x, 1.0)), -float("inf"))
+    nothing = x <= 0.0  # not true of NaN, which goes through
+    return xp.where(nothing, -float("inf"), xp.log(xp.where(nothing, 1.0, x)))
 
 
 def mean_decay(x: Array, xp: Namespace) -> Array:

@@ -14,6 +14,7 @@ matrices: Xue & Ye 2013, Math. Comput. 82:1577.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,6 +29,7 @@ Floats = NDArray[np.float64]
 
 _MICE_AT_A_TIME = 4096
 _SMALL = 0.5
+_PASSED = 6
 _DEGREE = 4
 _GROUPS = 4
 _COEFFICIENTS = np.cumprod([1.0, *(1.0 / k for k in range(1, _DEGREE * _GROUPS + 1))])
@@ -49,7 +51,7 @@ def propagator(rates: Matrix, n_states: int, dt: Array) -> dict[tuple[int, int],
         for place, rate in given.items()
         if place[0] == place[1] or rate.any()
     }
-    if all(to == source for to, source in steps):
+    if all(to == source for to, source in given):
         nothing = np.zeros(shape)
         return {
             (i, i): np.exp(steps[i, i]).reshape(shape) if (i, i) in steps else nothing + 1.0
@@ -61,14 +63,14 @@ def propagator(rates: Matrix, n_states: int, dt: Array) -> dict[tuple[int, int],
         here = slice(start, start + _MICE_AT_A_TIME)
         block = _exponential({place: step[here] for place, step in steps.items()}, n_states)
         for place in reach:
-            out[place][here] = block[place]
+            out[place][here] = block.get(place, 0.0)
     return {place: entry.reshape(shape) for place, entry in out.items()}
 
 
 def apply(matrix: Matrix, states: Sequence[Array]) -> list[Array]:
     """The product of a matrix and the states, each an array over mice; a state that nothing reaches is 0."""
     out: dict[int, Array] = {}
-    for (to, source), entry in matrix.items():
+    for (to, source), entry in sorted(matrix.items(), key=_place):
         term = entry * states[source]
         out[to] = out[to] + term if to in out else term
     return [out[to] if to in out else 0.0 * state for to, state in enumerate(states)]
@@ -100,12 +102,15 @@ def _reachable(matrix: Matrix, n_states: int) -> list[tuple[int, int]]:
 
 def _exponential(step: Matrix, n_states: int) -> Matrix:
     """e^M of a block of mice: e^-s e^(M + s), with s so large that nothing in M + s is negative."""
-    diagonal = np.stack([step.get((i, i), np.zeros(1)) for i in range(n_states)])
+    none = np.zeros(len(next(iter(step.values()))) if step else 1)
+    diagonal = np.stack([step.get((i, i), none) for i in range(n_states)])
     shift = -diagonal.min(axis=0)
     lifted = {place: entry for place, entry in step.items() if place[0] != place[1]}
     lifted |= {(i, i): diagonal[i] + shift for i in range(n_states)}
     norm = np.max([sum(lifted[place] for place in lifted if place[1] == j) for j in range(n_states)], axis=0)
-    squarings = np.maximum(np.frexp(norm / _SMALL)[1], 0)
+    # A state that is reached through many others wants as many terms: halve until few are passed in one step.
+    halvings = max(0, math.ceil(math.log2(max(n_states - 1, 1) / _PASSED)))
+    squarings = np.maximum(np.frexp(norm / _SMALL)[1], halvings)
     scale = np.ldexp(1.0, -squarings)
     small = {place: entry * scale for place, entry in lifted.items()}
     power = _times(_series(small, n_states), np.exp(-shift * scale))
@@ -138,8 +143,9 @@ def _series(small: Matrix, n_states: int) -> Matrix:
 def _product(a: Matrix, b: Matrix) -> dict[tuple[int, int], Array]:
     out: dict[tuple[int, int], Array] = {}
     scratch = np.empty_like(next(iter(a.values())))
-    for (to, through), left in a.items():
-        for (middle, source), right in b.items():
+    # In the order of the states: which entries are 0 in a batch must not change the last bit of the others.
+    for (to, through), left in sorted(a.items(), key=_place):
+        for (middle, source), right in sorted(b.items(), key=_place):
             if middle != through:
                 continue
             if (to, source) in out:
@@ -147,6 +153,10 @@ def _product(a: Matrix, b: Matrix) -> dict[tuple[int, int], Array]:
             else:
                 out[to, source] = left * right
     return out
+
+
+def _place(entry: tuple[tuple[int, int], Array]) -> tuple[int, int]:
+    return entry[0]
 
 
 def _times(matrix: Matrix, factor: Array) -> dict[tuple[int, int], Array]:

@@ -9,6 +9,7 @@ a *switch* or a move moves cells, and what arrives in one state has left the oth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from avatar_trials.kinetics import genotypes
 from avatar_trials.kinetics.namespace import Array
 from avatar_trials.kinetics.propagator import apply, propagator
+from avatar_trials.kinetics.tumour_checks import check_days, check_effects, check_tumour
 
 Floats = NDArray[np.float64]
 
@@ -47,10 +49,11 @@ class Mutation:
 class Persistence:
     """Cycling cells turn into persisters under drugs that reach them, and wake when these are withdrawn.
 
-    `induced`: rate to persister at full reach; `woken`: rate back without drug, `woken_on_drug` with it; `growth`: net
-    rate of a persister; all in 1/day. `share`: of cells at day 0. `inducing` (drug): which drugs induce; all where
-    empty. `drivers` (driver, drug): what kills persisters; nothing where empty. `induced_fold`, `woken_fold` (drug):
-    factors of drugs that change the rates of switching at full effect, such as epigenetic drugs, which kill nothing.
+    `induced`: rate to persister at full reach; `woken`: rate back of a clone that no inducing drug reaches,
+    `woken_on_drug` of one that is reached; `growth`: net rate of a persister; all in 1/day. `share`: of cells at day 0.
+    `inducing` (drug): which drugs induce; all where empty. `drivers` (driver, drug): what kills persisters; nothing
+    where empty. `induced_fold`, `woken_fold` (drug): factors of drugs that change the rates of switching at full
+    effect, such as epigenetic drugs, which kill nothing.
     """
 
     induced: Array
@@ -104,13 +107,14 @@ class Course:
 
     def __post_init__(self) -> None:
         days = np.asarray(self.from_days, dtype=float)
-        if len(days) != len(self.effects) or not len(days) or days[0] != 0.0 or (np.diff(days) <= 0).any():
+        ordered = len(days) and days[0] == 0.0 and np.isfinite(days).all() and (np.diff(days) > 0).all()
+        if len(days) != len(self.effects) or not ordered:
             raise ValueError(
                 "a course starts on day 0, its days ascend, and each has its effects: "
                 f"got days {days.tolist()} and {len(self.effects)} effects"
             )
-        if any((np.asarray(effect) < 0).any() for effect in self.effects):
-            raise ValueError("an effect of a drug is at least 0")
+        for effect in self.effects:
+            check_effects(effect, np.shape(effect)[-1] if np.ndim(effect) else 0)
 
 
 def state_names(tumour: Tumour) -> list[str]:
@@ -119,13 +123,9 @@ def state_names(tumour: Tumour) -> list[str]:
 
 
 def start(tumour: Tumour) -> list[Array]:
-    """Shares of the states at day 0, each an array over mice. Raises ValueError where shares do not add up to 1."""
+    """Shares of the states at day 0, each an array over mice. Raises ValueError with all that a tumour cannot be."""
+    check_tumour(tumour)
     clones = {clone.name: clone for clone in tumour.clones}
-    if len(clones) < len(tumour.clones):
-        raise ValueError("two clones have the same name")
-    total = sum(np.asarray(clone.share, dtype=float) for clone in tumour.clones)
-    if not np.allclose(total, 1.0, rtol=0.0, atol=1e-9):
-        raise ValueError(f"the shares of the clones at day 0 must sum to 1, got {np.ravel(total)[:5]}")
     states = []
     for name, phenotype, place in _states(tumour):
         share = np.asarray(clones[name].share, dtype=float)
@@ -140,7 +140,11 @@ def start(tumour: Tumour) -> list[Array]:
 
 
 def rates(tumour: Tumour, effects: ArrayLike) -> dict[tuple[int, int], Array]:
-    """Entries {(to, from): 1/day} of A under drugs at `effects` (..., drug): net rates, switches, moves, mutants."""
+    """Entries {(to, from): 1/day} of A under drugs at `effects` (..., drug): net rates, switches, moves, mutants.
+
+    Raises ValueError with all that a tumour cannot be, and for effects of another number of drugs.
+    """
+    check_effects(effects, check_tumour(tumour))
     states = _states(tumour)
     place_of = {state: i for i, state in enumerate(states)}
     entries: dict[tuple[int, int], Array] = {}
@@ -190,22 +194,33 @@ def grow(tumour: Tumour, days: ArrayLike, course: Course) -> Floats:
 def march(tumour: Tumour, days: ArrayLike, course: Course) -> Iterator[list[Array]]:
     """The states at each visit in turn, as in `grow`, each an array over mice."""
     states = start(tumour)
-    matrices = [rates(tumour, effect) for effect in course.effects]
+    same = [
+        next(k for k, earlier in enumerate(course.effects) if np.array_equal(earlier, effect))
+        for effect in course.effects
+    ]
+    matrices = {k: rates(tumour, course.effects[k]) for k in set(same)}
+    visits = [
+        [((same[segment], round(dt, 9)), dt) for segment, dt in steps]
+        for steps in steps_to_visits(days, course)
+    ]
+    # A propagator is kept while its step is still to come: irregular visits would fill the memory with them.
+    ahead = Counter(step for steps in visits for step, _ in steps)
     known: dict[tuple[int, float], dict[tuple[int, int], Floats]] = {}
-    for steps in steps_to_visits(days, course):
-        for segment, dt in steps:
-            step = (segment, round(dt, 9))
+    for steps in visits:
+        for step, dt in steps:
             if step not in known:
-                known[step] = propagator(matrices[segment], len(states), dt)
+                known[step] = propagator(matrices[step[0]], len(states), dt)
             states = apply(known[step], states)
+            ahead[step] -= 1
+            if not ahead[step]:
+                del known[step]
         yield states
 
 
 def steps_to_visits(days: ArrayLike, course: Course) -> Iterator[list[tuple[int, float]]]:
     """For each of `days` (visit,), ascending from 0 on, the steps that lead to it: segment of the course, its days."""
+    check_days(days, "the days of visits")
     when = np.asarray(days, dtype=float)
-    if when.ndim != 1 or (when < 0).any() or (np.diff(when) < 0).any():
-        raise ValueError("the days of visits ascend from day 0 on")
     turns = [*course.from_days[1:], np.inf]
     now, segment = 0.0, 0
     for day in when:

@@ -96,7 +96,7 @@ FORMULAS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
 def test_engines_agree_and_gradients_are_finite_and_right(name: str) -> None:
     formula, inputs = FORMULAS[name]
     drawn = prior_draws(np.random.default_rng(8))
-    drawn["b"] = np.clip(drawn["b"], 0.0, 1.0) if name == "four clones" else drawn["b"]
+    drawn["b"] = np.clip(np.abs(drawn["b"]) * 20, 0.01, 0.99) if name == "four clones" else drawn["b"]
     drawn["resistant"] = np.clip(drawn["resistant"], 1e-6, 0.4)
     values = [drawn[key] for key in inputs]
     symbols = [pt.vector(key) for key in inputs]

@@ -304,9 +304,6 @@ def test_mice_are_each_as_if_alone(case: Case, order: list[int]) -> None:
     np.testing.assert_array_equal(shuffled, together[:, order])
 
 
-@pytest.mark.xfail(
-    reason="kinetics.propagator: a rate that is 0 for some mice only changes the last bits", strict=True
-)
 def test_mice_that_do_not_switch_are_as_if_alone_among_those_that_do() -> None:
     rng = np.random.default_rng(0)
     mutating, growth = np.where(np.arange(40) % 2, 1e-3, 0.0), rng.uniform(0.01, 0.1, 40)
@@ -793,3 +790,27 @@ def test_shares_that_do_not_add_up_are_no_tumour(missing: float) -> None:
     with pytest.raises(ValueError, match="sum to 1"):
         start(tumour(missing))
     assert len(start(tumour(1e-12))) == 2
+
+
+def test_what_is_not_said_of_a_tumour_is_nothing() -> None:
+    """Kills add, drugs do not hinder each other, resistance is free, persisters neither mutate nor grow nor die."""
+    drivers, log_kill = ((1.0, 1.0),), np.log([0.2, 0.1])
+    bare = Tumour(
+        0.06,
+        log_kill,
+        [Clone("one", drivers, 1.0), Clone("other", drivers, 0.0)],
+        mutations=[Mutation("one", "other", 1e-3)],
+        persistence=Persistence(0.01, 0.1),
+        niche=Niche(0.2, 0.5),
+    )
+    names = [name.split(", ") for name in state_names(bare)]
+    entries = rates(bare, [1.0, 1.0])
+    for here, (name, phenotype, place) in enumerate(names):
+        reaching = 0.5 if place == "niche" else 1.0
+        net = 0.06 - 0.3 * reaching - 0.01 * reaching if phenotype == "cycling" else -0.1 * (1 - reaching)
+        assert abs(entries[here, here] - net) < 1e-15
+        mutant = entries.get((names.index(["other", "cycling", place]), here), 0.0)
+        if name == "one":
+            assert mutant == (1e-3 if phenotype == "cycling" else 0.0)
+        assert entries[names.index([name, phenotype, "niche"]), names.index([name, phenotype, "bulk"])] == 0.0
+    assert [float(share) for share in start(bare)] == [0.8, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
