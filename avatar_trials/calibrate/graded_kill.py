@@ -12,12 +12,13 @@ from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.graded_likelihood import log_likelihood
 from avatar_trials.calibrate.levels import avatar_level
 from avatar_trials.calibrate.likelihood import Visits
-from avatar_trials.calibrate.parameters import constant, prior
+from avatar_trials.calibrate.parameters import constant, law_of, prior
 from avatar_trials.kinetics import graded
 from avatar_trials.kinetics.namespace import softplus
 from avatar_trials.model_cards import ModelCard
 
 SOFT_AT_ZERO = 0.02
+SHARED_WITH_SLOWING = 0.8
 
 
 def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
@@ -108,13 +109,30 @@ def _spread_levels(card: ModelCard) -> Any:
 def _kill_levels(values: Any, avatar: Any, given: Any, curves: Curves, card: ModelCard) -> Any:
     """Log kill (avatar, drug) of the avatars, about which their single-drug mice's `values` lie."""
     h2, between = prior("h2", card), prior("omega_k", card) * prior("omega_k_of_drug", card)[None, :]
-    mean = prior("mu_k", card)[None, :]
+    mean = _mean_kill(prior("omega_k", card) * prior("omega_k_of_drug", card), card)[None, :]
     if curves.biomarker is not None:
         mean = mean + curves.biomarker[:, None] * prior("biomarker_kill", card)[None, :]
     shared = pm.Normal("sensitivity", 0.0, 1.0, dims="avatar")[:, None]
     mean = mean + between * pt.sqrt(h2) * shared
     within = prior("sigma_k", card)
     return avatar_level("log_kill", mean, between * pt.sqrt(1.0 - h2), within, values, avatar, given)
+
+
+def _mean_kill(between: Any, card: ModelCard) -> Any:
+    """mu_k by drug, sampled by what responders show.
+
+    A drug that few avatars respond to is weak on average with a wide spread, or stronger with a narrow one and slower
+    growth beside it: mu_k + omega_k + 0.8 mu_slowing is what its curves tell.
+    """
+    law = card.priors["mu_k"]
+    pivot = pm.Flat(
+        "kill_pivot", dims="drug", initval=np.full(len(pm.modelcontext(None).coords["drug"]), -3.0)
+    )
+    mean = pm.Deterministic(
+        "mu_k", pivot - between - SHARED_WITH_SLOWING * prior("mu_slowing", card), dims="drug"
+    )
+    pm.Potential("mu_k_prior", pm.logp(law_of(law), mean).sum())
+    return mean
 
 
 def _exponents(curves: Curves, card: ModelCard) -> Any:

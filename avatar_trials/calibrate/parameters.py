@@ -26,6 +26,16 @@ def prior(name: str, card: ModelCard) -> Any:
     return pm.Beta(name, location, scale, dims=dims)
 
 
+def law_of(law: Prior) -> Any:
+    """A prior as a distribution that is nobody's yet."""
+    location, scale = np.asarray(law.location), np.asarray(law.scale)  # as in constant
+    if law.distribution == "normal":
+        return pm.Normal.dist(location, scale)
+    if law.distribution == "lognormal":
+        return pm.LogNormal.dist(np.log(location), scale)
+    return pm.Beta.dist(location, scale)
+
+
 def constant(name: str, card: ModelCard) -> Any:
     """A card's number, not as a Python number: PyTensor takes the log of one such as 0.5 in single precision."""
     return np.asarray(card.constant(name))

@@ -133,8 +133,7 @@ def test_the_compiled_pass_is_the_formulas_it_fuses(mode: Any) -> None:
         data["log_volume"] - size, squared, weekly[who], visits.gap, visits.first, visits.below
     )[0].sum()
     symbols = [pt.dvector() if np.ndim(value) else pt.dscalar() for value in smooth]
-    place = (5.0, who, day, data["log_volume"], visits)
-    density = graded_likelihood.log_likelihood(*symbols, *place)  # type: ignore[call-arg]
+    density = graded_likelihood.log_likelihood(*symbols[:8], 5.0, who, day, data["log_volume"], visits)  # type: ignore[call-arg]
     f = pytensor.function(symbols, [density, *pytensor.grad(2.0 * density, symbols)], mode=mode)
     here, *slopes = f(*smooth)
     assert math.isclose(here, by_formula, rel_tol=1e-12)
@@ -168,7 +167,7 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> fl
             continue
         a, b = prior.location, prior.scale
         law = {"normal": stats.norm(a, b), "lognormal": stats.lognorm(b, scale=a), "beta": stats.beta(a, b)}
-        total += float(np.sum(law[prior.distribution].logpdf(one[name])))
+        total += float(np.sum(law[prior.distribution].logpdf(one[name])))  # mu_k too: its pivot is flat
     normal = (
         "start_deviation",
         "growth_deviation",
@@ -380,13 +379,9 @@ def test_clonal_mechanisms_are_refused_in_words() -> None:
     arm = ArmSpec(name="A")
     niche = Mechanism.model_validate({"source": "s", "niche": {"share": 0.1, "protection": 0.5}})
     with pytest.raises(InputError, match="niche needs clones"):
-        measured_volumes(
-            cohort, mice, deviates, DAYS, arm=ArmSpec(name="A"), scenario=drawn_scenario(niche, cohort, 1)
-        )
+        measured_volumes(cohort, mice, deviates, DAYS, arm=arm, scenario=drawn_scenario(niche, cohort, 1))
     thin = Mechanism.model_validate({"source": "s", "exposure": {"penetration": 0.4}})
-    weaker = measured_volumes(
-        cohort, mice, deviates, DAYS, arm=ArmSpec(name="A"), scenario=drawn_scenario(thin, cohort, 1)
-    )
+    weaker = measured_volumes(cohort, mice, deviates, DAYS, arm=arm, scenario=drawn_scenario(thin, cohort, 1))
     assert (weaker >= 0).all()
 
 
