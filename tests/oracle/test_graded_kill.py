@@ -168,7 +168,7 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> fl
         a, b = prior.location, prior.scale
         law = {"normal": stats.norm(a, b), "lognormal": stats.lognorm(b, scale=a), "beta": stats.beta(a, b)}
         total += float(np.sum(law[prior.distribution].logpdf(one[name])))  # mu_k too: its pivot is flat
-    normal = (
+    normal: tuple[str, ...] = (
         "start_deviation",
         "growth_deviation",
         "slowing_deviation",
