@@ -23,10 +23,12 @@ from avatar_trials.card_parts import (
 
 
 class Observation(Card):
-    """Caliper: volumes below `detection_limit_mm3` are left-censored; `diameter_floor_mm3` keeps the error finite."""
+    """Caliper: volumes below `detection_limit_mm3` are left-censored; `diameter_floor_mm3` keeps the error finite;
+    visits after `last_day` are left out."""
 
     detection_limit_mm3: Positive
     diameter_floor_mm3: Positive
+    last_day: Positive | None = None
 
 
 class Sampling(Card):
@@ -77,8 +79,40 @@ TWO_CLONE_CONSTANTS: dict[str, Support] = {
     "clearance_per_day": "positive",
     "resistance_bend": "real",
 }
+GRADED_KILL_PRIORS: dict[str, tuple[Support, By]] = {
+    "mu_r": ("real", None),
+    "omega_r": ("positive", None),
+    "mu_slowing": ("real", "drug"),
+    "omega_slowing": ("positive", None),
+    "slowing_overlap": ("share", None),
+    "mu_k": ("real", "drug"),
+    "omega_k": ("positive", None),
+    "omega_k_of_drug": ("positive", "drug"),
+    "h2": ("share", None),
+    "sigma_k": ("positive", None),
+    "beta_growth": ("real", None),
+    "biomarker_kill": ("real", "drug"),
+    "mu_spread": ("real", "drug"),
+    "omega_spread": ("positive", None),
+    "sigma_spread_combination": ("positive", None),
+    "eta": ("real", None),
+    "cross_resistance": ("share", None),
+    "mu_v": ("real", None),
+    "sigma_v": ("positive", None),
+    "deceleration": ("positive", None),
+    "delta": ("positive", None),
+    "sigma_p": ("positive", None),
+    "wander": ("positive", None),
+    "omega_wander": ("positive", None),
+}
+GRADED_KILL_CONSTANTS: dict[str, Support] = {
+    "growth_mouse_sd": "positive",
+    "spread_mouse_sd": "positive",
+    "eta_combination_sd": "positive",
+}
 KINETICS: dict[str, tuple[dict[str, tuple[Support, By]], dict[str, Support]]] = {
     "two_clone": (TWO_CLONE_PRIORS, TWO_CLONE_CONSTANTS),
+    "graded_kill": (GRADED_KILL_PRIORS, GRADED_KILL_CONSTANTS),
 }
 """Kinetics -> its parameters: what each can be (any number, above 0, in 0 to 1) and whether each drug has its own; and
 its constants."""
@@ -90,7 +124,7 @@ class ModelCard(Card):
     schema_version: Literal[1]
     name: str
     title: str
-    kinetics: Literal["two_clone"]
+    kinetics: Literal["two_clone", "graded_kill"]
     observation: Observation
     constants: dict[str, Constant]
     priors: dict[str, Prior]

@@ -44,6 +44,11 @@ class Curves:
     biomarker: Floats | None
 
     @property
+    def combinations(self) -> list[str]:
+        """Arms of several drugs, sorted."""
+        return sorted({arm for arm in self.curve_arm if len(drugs_of(arm)) > 1}, key=str.casefold)
+
+    @property
     def n_untreated(self) -> int:
         """Number of untreated curves, which come first."""
         return int((~self.given.any(axis=1)).sum())
@@ -87,6 +92,14 @@ def curves_of(table: GrowthTable, card: ModelCard) -> tuple[Curves, list[Problem
     rows = table.rows
     place = keyed.get_indexer(pd.MultiIndex.from_frame(rows[["avatar", "arm", "mouse"]]))
     rows = rows.assign(curve=place)[place >= 0].sort_values(["curve", "day"], kind="stable")
+    last_day = card.observation.last_day
+    follow_up = mice["last_day"].to_numpy(float)
+    if last_day is not None:
+        late = rows["day"] > last_day
+        if late.any():
+            what = f"{int(late.sum())} visits after day {last_day:g} left out of the calibration, as the card says"
+            notices.append(Problem("N03", "warning", what))
+        rows, follow_up = rows[~late], np.minimum(follow_up, last_day)
     volume = rows["volume_mm3"].to_numpy(float)
     limit = card.observation.detection_limit_mm3
     curves = Curves(
@@ -97,7 +110,7 @@ def curves_of(table: GrowthTable, card: ModelCard) -> tuple[Curves, list[Problem
         curve_mouse=list(mice["mouse"]),
         curve_avatar=np.searchsorted(avatars, mice["avatar"]).astype(np.int64),
         given=given,
-        follow_up=np.maximum(mice["last_day"].to_numpy(float), MIN_FOLLOW_UP_DAYS),
+        follow_up=np.maximum(follow_up, MIN_FOLLOW_UP_DAYS),
         obs_curve=rows["curve"].to_numpy(np.int64),
         day=rows["day"].to_numpy(float),
         volume_mm3=volume,

@@ -51,16 +51,16 @@ class Visits:
 def filtered(
     residual: Floats,
     squared: Floats,
-    weekly_squared: float,
+    weekly_squared: Floats,
     gap: Floats,
     first: NDArray[np.bool_],
     below: NDArray[np.bool_],
-) -> tuple[Floats, Floats, Floats, float]:
+) -> tuple[Floats, Floats, Floats, Floats]:
     """Log density (obs,) of each reading given those before it, and the slopes of their sum.
 
     `residual` (obs,) is log volume less the curve's, the detection limit's where `below`, which gives the log
-    probability of reading below it. `squared` (obs,) is the caliper's squared scale. The slopes are by residual (obs,),
-    by squared (obs,) and by weekly_squared.
+    probability of reading below it. `squared` (obs,) is the caliper's squared scale, `weekly_squared` (obs,) that of
+    the wander's step of a week. The slopes, each (obs,), are by these three.
     """
     n = len(residual)
     density, mean, walked = np.empty(n), np.empty(n), np.empty(n)
@@ -69,7 +69,7 @@ def filtered(
         if first[i]:
             next_mean, next_walked = 0.0, 0.0
         mean[i] = next_mean
-        walked[i] = next_walked + _walked(gap[i], weekly_squared)
+        walked[i] = next_walked + _walked(gap[i], weekly_squared[i])
         total = walked[i] + squared[i]
         surprise = residual[i] - mean[i]
         if below[i]:
@@ -82,7 +82,7 @@ def filtered(
             next_mean += kept * surprise
             next_walked = kept * squared[i]
 
-    by_residual, by_squared, by_weekly = np.empty(n), np.empty(n), 0.0
+    by_residual, by_squared, by_weekly = np.empty(n), np.empty(n), np.empty(n)
     by_mean, by_walked = 0.0, 0.0
     for i in range(n - 1, -1, -1):
         total = walked[i] + squared[i]
@@ -104,7 +104,7 @@ def filtered(
             by_walked = by_kept / total + by_total
         by_residual[i] = by_surprise
         by_mean -= by_surprise
-        by_weekly += by_walked * _walked(gap[i], 1.0)
+        by_weekly[i] = by_walked * _walked(gap[i], 1.0)
         if first[i]:
             by_mean, by_walked = 0.0, 0.0
     return density, by_residual, by_squared, by_weekly
@@ -135,8 +135,10 @@ class _Filtered(Op):
 
     def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         residual, squared, weekly_squared, *visits = inputs
-        density, *slopes = filtered(residual, squared, float(weekly_squared), *visits)
-        for storage, value in zip(outputs, (density.sum(), *slopes), strict=True):
+        weekly = np.full(len(residual), float(weekly_squared))
+        density, by_residual, by_squared, by_weekly = filtered(residual, squared, weekly, *visits)
+        sums = (density.sum(), by_residual, by_squared, by_weekly.sum())
+        for storage, value in zip(outputs, sums, strict=True):
             storage[0] = np.asarray(value, dtype=float)
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
@@ -153,9 +155,9 @@ def _compiled(op: _Filtered, node: Apply, **_: Any) -> tuple[Any, str]:
         residual: Any, squared: Any, weekly_squared: Any, gap: Any, first: Any, below: Any
     ) -> tuple[Any, Any, Any, Any]:
         density, by_residual, by_squared, by_weekly = filtered(
-            residual, squared, weekly_squared.item(), gap, first, below
+            residual, squared, np.full(len(residual), weekly_squared.item()), gap, first, below
         )
-        return np.asarray(density.sum()), by_residual, by_squared, np.asarray(by_weekly)
+        return np.asarray(density.sum()), by_residual, by_squared, np.asarray(by_weekly.sum())
 
     # PyTensor keeps compiled code on disk under this key: another source is another key.
     source = inspect.getsource(sys.modules[__name__]) + inspect.getsource(wander)

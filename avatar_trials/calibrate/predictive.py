@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from avatar_trials.calibrate import likelihood
 from avatar_trials.calibrate.curves import Curves
-from avatar_trials.calibrate.model import NO_RESISTANCE
-from avatar_trials.kinetics import caliper, clones, two_clone, wander
+from avatar_trials.calibrate.two_clones import NO_RESISTANCE
+from avatar_trials.kinetics import caliper, clones, graded, two_clone, wander
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
 
@@ -37,12 +37,13 @@ def predictive_groups(
     delta, sigma_p = flat["delta"][:, None], flat["sigma_p"][:, None]
     squared = caliper.log_variance(np.exp(expected), delta, sigma_p, card.observation.diameter_floor_mm3)
     rng = stream(seed, "posterior predictive")
-    volume = _measured(expected, squared, flat["wander"], curves, card, rng)
+    weekly = weekly_of({str(name): values for name, values in flat.items()}, curves)
+    volume = _measured(expected, squared, weekly, curves, card, rng)
     visits = likelihood.Visits.of(curves.obs_curve, curves.day, curves.censored)
     residual = curves.log_volume - expected
     density = [
         likelihood.filtered(*of_draw, visits.gap, visits.first, visits.below)[0]
-        for of_draw in zip(residual, squared, flat["wander"] ** 2, strict=True)
+        for of_draw in zip(residual, squared, weekly**2, strict=True)
     ]
     shape = (n_chains, n_draws, len(curves.day))
     coords = {"chain": thin["chain"].values, "draw": thin["draw"].values}
@@ -57,6 +58,15 @@ def predictive_groups(
 
 def expected_log_volume(values: dict[str, Any], curves: Curves, card: ModelCard) -> Floats:
     """Log volume (obs) of one draw's curves at their visits, without wander and caliper error."""
+    growth = _graded_growth if card.kinetics == "graded_kill" else _two_clone_growth
+    unlimited = growth(values, curves, card)
+    size: Floats = values["log_start"][curves.obs_curve] + clones.size_from_growth(
+        unlimited, values["deceleration"]
+    )
+    return size
+
+
+def _two_clone_growth(values: dict[str, Any], curves: Curves, card: ModelCard) -> Floats:
     n = curves.n_untreated
     r = np.exp(np.concatenate([values["log_r_untreated"], values["log_r_treated"]]))
     slowing = two_clone.arm_slowing(values["slowing"], curves.given[n:], values.get("slowing_overlap", 0.0))
@@ -65,9 +75,25 @@ def expected_log_volume(values: dict[str, Any], curves: Curves, card: ModelCard)
     kill[n:] = np.exp(two_clone.log_kill_rate(values["log_kill_mouse"], card.constant("clearance_per_day")))
     logit = np.concatenate([np.full(n, NO_RESISTANCE), values["resistant_logit_mouse"]])
     who = curves.obs_curve
-    unlimited = clones.log_growth(curves.day, r[who], kill[who], logit[who], resistant_rate[who])
-    size: Floats = values["log_start"][who] + clones.size_from_growth(unlimited, values["deceleration"])
-    return size
+    grown: Floats = clones.log_growth(curves.day, r[who], kill[who], logit[who], resistant_rate[who])
+    return grown
+
+
+def _graded_growth(values: dict[str, Any], curves: Curves, card: ModelCard) -> Floats:
+    n, who = curves.n_untreated, curves.obs_curve
+    growth = np.exp(np.concatenate([values["log_r_untreated"], values["log_growth_mouse"]]))
+    kill = np.concatenate([np.zeros(n), np.exp(values["log_kill_mouse"])])
+    spread = np.concatenate([np.zeros(n), values["log_spread_mouse"]])
+    grown: Floats = graded.log_growth(growth[who] * curves.day, curves.day, kill[who], spread[who])
+    return grown
+
+
+def weekly_of(values: dict[str, Any], curves: Curves) -> Floats:
+    """Scale (..., obs) of the wander's weekly step: one for all, or each avatar's own."""
+    if "wander_avatar" in values:
+        own: Floats = values["wander_avatar"][..., curves.curve_avatar[curves.obs_curve]]
+        return own
+    return np.repeat(np.asarray(values["wander"])[..., None], len(curves.day), axis=-1)
 
 
 def _measured(
@@ -85,7 +111,7 @@ def _measured(
     for start, stop in _spans(curves.obs_curve):
         here = np.s_[:, start:stop]
         read[here] = wander.readings(
-            surprises[here], expected[here], squared[here], curves.day[start:stop], weekly, limit
+            surprises[here], expected[here], squared[here], curves.day[start:stop], weekly[:, start], limit
         )
     return np.where(read < limit, 0.0, np.exp(read))
 

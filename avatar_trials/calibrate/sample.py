@@ -55,7 +55,12 @@ def calibrate_avatars(
     for notice in notices:
         say(str(notice))
     say("compiling the model")
-    compiled = nutpie.compile_pymc_model(build_model(curves, card))
+    model = build_model(curves, card)
+    # A slope that starts where its curve is stays there: jitter would put a chain into another reading of the curve.
+    jittered = {
+        variable for variable in model.free_RVs if card.kinetics == "two_clone" or variable.name != "slope"
+    }
+    compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered)
     sampling = card.sampling
     say(f"sampling {sampling.chains} chains of {sampling.tune:,} + {sampling.draws:,} draws")
     tree = nutpie.sample(
@@ -90,6 +95,7 @@ def calibrate_avatars(
         "notices": json.dumps([str(notice) for notice in (*table.notices, *notices)]),
         "synthetic": int(table.synthetic),
         "model_card": card.name,
+        "kinetics": card.kinetics,
         "card_sha256": card.sha256,
         "data_sha256": table.sha256,
         "arms": json.dumps(sorted(set(curves.curve_arm))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
@@ -21,16 +21,26 @@ SCALARS = (
     *("cross_resistance", "sigma_q_combination"),
     *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p", "wander"),
 )
+GRADED_SCALARS = (
+    *("mu_r", "slowing_overlap", "sigma_k", "beta_growth", "eta"),
+    *("cross_resistance", "sigma_spread_combination"),
+    *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p"),
+)
 CONSTANTS = ("growth_mouse_sd", "resistance_mouse_sd", "clearance_per_day", "resistance_bend")
+
+
+def _none() -> Floats:
+    return np.zeros(0)
 
 
 @dataclass(frozen=True)
 class Cohort:
     """Avatars of T replicate trials: each replicate is one joint draw, so parameter uncertainty is carried.
 
-    population: name -> (T,); slowing (T, drug); log_r (T, avatar) log 1/day; log_kill (T, avatar, drug) log 1/day;
-    resistance (T, avatar, drug) scores; draw (T,) index of the posterior draw; constants of the model card; detection
-    limit and diameter floor in mm3.
+    population: name -> (T,); log_r (T, avatar) log 1/day; log_kill (T, avatar, drug) log 1/day; draw (T,) index of the
+    posterior draw; constants of the model card; detection limit and diameter floor in mm3. `two_clone` kinetics have
+    slowing (T, drug) and resistance (T, avatar, drug) scores. `graded_kill` kinetics have slowing and log_spread
+    (T, avatar, drug), wander_avatar (T, avatar), and eta_combination (T, combination).
     """
 
     avatars: tuple[str, ...]
@@ -44,22 +54,38 @@ class Cohort:
     constants: dict[str, float]
     detection_limit_mm3: float
     diameter_floor_mm3: float
+    kinetics: str = "two_clone"
+    log_spread: Floats = field(default_factory=_none)
+    wander_avatar: Floats = field(default_factory=_none)
+    combinations: tuple[str, ...] = ()
+    eta_combination: Floats = field(default_factory=_none)
 
     @property
     def n_trials(self) -> int:
         """Number of replicate trials."""
         return len(self.draw)
 
+    @property
+    def weekly_wander(self) -> Floats:
+        """Scale (T, avatar) of one week's step of the wander."""
+        if self.kinetics == "graded_kill":
+            return self.wander_avatar
+        return np.repeat(self.population["wander"][:, None], len(self.avatars), axis=1)
+
     def of(self, avatars: Sequence[str]) -> Cohort:
         """The same replicates with some of the avatars."""
         place = [self.avatars.index(avatar) for avatar in avatars]
-        return replace(
-            self,
-            avatars=tuple(avatars),
-            log_r=self.log_r[:, place],
-            log_kill=self.log_kill[:, place],
-            resistance=self.resistance[:, place],
+        here = replace(
+            self, avatars=tuple(avatars), log_r=self.log_r[:, place], log_kill=self.log_kill[:, place]
         )
+        if self.kinetics == "graded_kill":
+            return replace(
+                here,
+                slowing=self.slowing[:, place],
+                log_spread=self.log_spread[:, place],
+                wander_avatar=self.wander_avatar[:, place],
+            )
+        return replace(here, resistance=self.resistance[:, place])
 
     def given(self, arm: str) -> NDArray[np.bool_]:
         """Which drugs (drug,) an arm gives. Raises InputError for a drug the posterior does not know."""
@@ -93,18 +119,27 @@ def cohort_from_posterior(
         return flat
 
     observation = json.loads(tree.attrs["observation"])
+    kinetics = str(tree.attrs.get("kinetics", "two_clone"))
+    graded = kinetics == "graded_kill"
     cohort = Cohort(
         avatars=tuple(str(name) for name in posterior["avatar"].values),
         drugs=tuple(str(name) for name in posterior["drug"].values),
-        population={name: drawn(name) for name in SCALARS},
+        population={name: drawn(name) for name in (GRADED_SCALARS if graded else SCALARS)},
         slowing=drawn("slowing"),
         log_r=drawn("log_r"),
         log_kill=drawn("log_kill"),
-        resistance=drawn("resistance"),
+        resistance=_none() if graded else drawn("resistance"),
         draw=chosen.astype(np.int64),
         constants=json.loads(tree.attrs["constants"]),
         detection_limit_mm3=observation["detection_limit_mm3"],
         diameter_floor_mm3=observation["diameter_floor_mm3"],
+        kinetics=kinetics,
+        log_spread=drawn("log_spread") if graded else _none(),
+        wander_avatar=drawn("wander_avatar") if graded else _none(),
+        combinations=tuple(str(name) for name in posterior["combination"].values)
+        if "eta_combination" in posterior
+        else (),
+        eta_combination=drawn("eta_combination") if "eta_combination" in posterior else _none(),
     )
     if avatars is None:
         return cohort

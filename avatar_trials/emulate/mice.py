@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avatar_trials.emulate.cohort import Cohort
-from avatar_trials.kinetics import two_clone
+from avatar_trials.kinetics import clones, two_clone
+from avatar_trials.kinetics.namespace import softplus
 from avatar_trials.seeds import stream
 
 Floats = NDArray[np.float64]
@@ -28,6 +29,14 @@ class Mice:
     resistant_logit: Floats
     log_start: Floats
     growth: Floats
+
+    def log_growth(self, days: Floats, block: slice) -> Iterator[Floats]:
+        """log(V/V0) (mice of the block,) at each of `days` under constant treatment, without deceleration."""
+        sensitive, resistant = (rate.reshape(-1)[block] for rate in self.rates)
+        logit = self.resistant_logit.reshape(-1)[block]
+        at_start = softplus(logit, np)
+        for day in days:
+            yield clones.log_growth(day, sensitive, 0.0, logit, resistant, softplus_logit=at_start)
 
     def of(self, avatar: int) -> Mice:
         """The mice (T, 1) of one avatar."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials.designs import ArmSpec, Stopping, TrialDesign, Visits
-from avatar_trials.emulate.caliper_readings import caliper_volumes
+from avatar_trials.emulate.caliper_readings import Growth, caliper_volumes
 from avatar_trials.emulate.cohort import Cohort
+from avatar_trials.emulate.graded_mice import GradedMice, graded_mice_under
 from avatar_trials.emulate.mice import Chance, Luck, Mice, chance, luck, mice_under
 from avatar_trials.emulate.scenario import Scenario, drawn_scenario, log_growth, log_growth_in_cells
-from avatar_trials.kinetics import clones
-from avatar_trials.kinetics.namespace import softplus
+from avatar_trials.problems import InputError, Problem
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -58,7 +58,7 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
             deviates = chance(names, cohort.n_trials, len(days), fates)
             scenario = drawn_scenario(design.mechanism, part, seed)
             for arm, spec in enumerate(design.arms):
-                mice = mice_under(part, spec.name, deviates)
+                mice = _mice_under(part, spec.name, deviates, luck(seed, "cohort"))
                 seen = measured_volumes(part, mice, deviates, days, arm=spec, scenario=scenario, fates=fates)
                 stay, last, why = follow(seen, days, deviates.removal, design.stopping)
                 target[:, here, arm] = np.where(stay, seen, np.nan)
@@ -67,9 +67,15 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
     return _dataset(volume, twin, days[left], reason, cohort, design, days, seed)
 
 
+def _mice_under(cohort: Cohort, arm: str, deviates: Chance, luck: Luck) -> Mice | GradedMice:
+    if cohort.kinetics == "graded_kill":
+        return graded_mice_under(cohort, arm, deviates, luck)
+    return mice_under(cohort, arm, deviates)
+
+
 def measured_volumes(
     cohort: Cohort,
-    mice: Mice,
+    mice: Mice | GradedMice,
     deviates: Chance,
     days: Floats,
     *,
@@ -80,36 +86,44 @@ def measured_volumes(
     """Caliper volumes (T, avatar, visit) in mm3 of mice, 0 below the detection limit.
 
     Under constant treatment, or under the course of `arm`, with the mechanisms of `scenario`, whose whole cells take
-    their chances from the streams of `fates`.
+    their chances from the streams of `fates`. Raises InputError for a mechanism that the kinetics cannot have.
     """
-    if arm is not None and scenario is not None and scenario.in_cells and fates is not None:
+    growth = _growth(cohort, mice, days, arm, scenario, fates)
+    return caliper_volumes(growth, mice.log_start, cohort, deviates.surprises, days)
+
+
+def _growth(
+    cohort: Cohort,
+    mice: Mice | GradedMice,
+    days: Floats,
+    arm: ArmSpec | None,
+    scenario: Scenario | None,
+    fates: Luck | None,
+) -> Growth:
+    if arm is None or (scenario is None and not arm.label):
+        return lambda block: mice.log_growth(days, block)
+    if isinstance(mice, GradedMice):
+        reach = _reach_of(scenario)
+        return lambda block: mice.log_growth(days, block, arm.course, reach(block))
+    if scenario is not None and scenario.in_cells and fates is not None:
         counted = [
             log_growth_in_cells(mice.of(i), arm, scenario.of(i), days, fates(avatar, "fate of the clones"))
             for i, avatar in enumerate(cohort.avatars)
         ]
         grown = np.stack(counted, axis=-1).reshape(len(days), -1)
-        return caliper_volumes(
-            lambda block: grown[:, block], mice.log_start, cohort, deviates.surprises, days
-        )
-    if arm is not None and (scenario is not None or arm.label):
-        return caliper_volumes(
-            lambda block: log_growth(mice, arm, scenario, days, block),
-            mice.log_start,
-            cohort,
-            deviates.surprises,
-            days,
-        )
-    sensitive, resistant = mice.rates.reshape(2, -1)
-    logit = mice.resistant_logit.reshape(-1)
+        return lambda block: grown[:, block]
+    return lambda block: log_growth(mice, arm, scenario, days, block)
 
-    def growth(block: slice) -> Iterator[Floats]:
-        at_start = softplus(logit[block], np)
-        for day in days:
-            yield clones.log_growth(
-                day, sensitive[block], 0.0, logit[block], resistant[block], softplus_logit=at_start
-            )
 
-    return caliper_volumes(growth, mice.log_start, cohort, deviates.surprises, days)
+def _reach_of(scenario: Scenario | None) -> Callable[[slice], Floats | float]:
+    """Part of a dose that gets to the mice of a block: the one mechanism that graded tumours can have."""
+    if scenario is None:
+        return lambda block: 1.0
+    clonal = [part for part in scenario.parts if part != "exposure"]
+    if clonal:
+        what = f"mechanism {', '.join(clonal)} needs clones; kinetics graded_kill have cells of all sensitivities"
+        raise InputError(Problem("D92", "error", what, "Calibrate with two_clone, or drop the mechanism"))
+    return lambda block: scenario.block(block)["exposure"]["penetration"]
 
 
 def follow(

@@ -143,6 +143,32 @@ FAMILIES: tuple[Family, ...] = (
         card="two_clone",
     ),
     Family(
+        "graded_kill",
+        "Cells graded in sensitivity: kill rates gamma-distributed over the tumour, growth slowed by the drug",
+        ("cells of every sensitivity",),
+        (
+            _GROWTH,
+            _p("kill", "1/day", "mean kill rate over the cells", "not negative"),
+            _p(
+                "spread",
+                "1/day",
+                "variance of kill over mean; after 1/spread days the kill is half",
+                "not negative",
+            ),
+            _p("slowing", "log", "by how much the drug slows growth, avatar by avatar", "not negative"),
+            _p(
+                "deceleration",
+                "exponent",
+                "power by which growth slows above the starting size",
+                "not negative",
+            ),
+        ),
+        CALIBRATED,
+        "graded",
+        card="graded_kill",
+        note="not whether cells differ or each fades: the same volumes",
+    ),
+    Family(
         "four_clone",
         "Two drugs: sensitive, resistant to A, to B, to both",
         ("sensitive", "resistant to A", "resistant to B", "resistant to both"),

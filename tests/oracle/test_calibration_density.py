@@ -27,7 +27,8 @@ from avatar_trials.calibrate.coordinates import (
     slope_and_share,
 )
 from avatar_trials.calibrate.curves import Curves, curves_of
-from avatar_trials.calibrate.model import _avatar_level, build_model
+from avatar_trials.calibrate.levels import avatar_level
+from avatar_trials.calibrate.model import build_model
 from avatar_trials.calibrate.predictive import expected_log_volume, predictive_groups
 from avatar_trials.card_files import load_model
 from avatar_trials.intake import GrowthTable
@@ -516,7 +517,7 @@ def test_avatar_level_is_the_joint_normal_of_mice_and_level(within_is_learnt: bo
     with pm.Model(coords={"avatar": list("abc"), "drug": ["alpha", "beta"]}) as model:
         between, within = pm.Flat("between"), pm.Flat("within") if within_is_learnt else pt.constant(0.7)
         values = pm.Flat("values", shape=7)
-        _avatar_level("level", pt.as_tensor(mean), between, within, values, avatar, given)
+        avatar_level("level", pt.as_tensor(mean), between, within, values, avatar, given)
     terms = model.compile_logp(mode="FAST_COMPILE", sum=False)
     level_of = model.compile_fn(
         model.replace_rvs_by_values([model["level"]]),
@@ -582,7 +583,8 @@ class Readings:
 
     def arguments(self) -> tuple[Any, ...]:
         visits = likelihood.Visits.of(self.mouse, self.day, self.below)
-        return self.residual, self.squared, self.weekly**2, visits.gap, visits.first, visits.below
+        weekly_squared = np.full(len(self.day), self.weekly**2)
+        return self.residual, self.squared, weekly_squared, visits.gap, visits.first, visits.below
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -610,7 +612,7 @@ def test_slopes_of_the_filter(mode: str) -> None:
     at = pt.dvector("residual"), pt.dvector("squared"), pt.dscalar("weekly_squared")
     density = likelihood.log_likelihood(*at, likelihood.Visits(gap, first, below))
     f = pytensor.function(at, [density, *pytensor.grad(2.0 * density, at)], mode=mode)
-    values = [residual, squared, np.float64(weekly_squared)]
+    values = [residual, squared, np.float64(weekly_squared[0])]
     here, *slopes = f(*values)
     assert here == pytest.approx(likelihood.filtered(*readings.arguments())[0].sum(), rel=1e-14)
     for place, (value, slope) in enumerate(zip(values, slopes, strict=True)):

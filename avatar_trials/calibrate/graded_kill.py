@@ -1,0 +1,154 @@
+"""The hierarchy of the `graded_kill` kinetics: cells of a tumour spread in how fast a drug kills them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from avatar_trials.calibrate.curves import Curves
+from avatar_trials.calibrate.graded_likelihood import log_likelihood
+from avatar_trials.calibrate.levels import avatar_level
+from avatar_trials.calibrate.likelihood import Visits
+from avatar_trials.calibrate.parameters import constant, law_of, prior
+from avatar_trials.kinetics import graded
+from avatar_trials.kinetics.namespace import softplus
+from avatar_trials.model_cards import ModelCard
+
+SOFT_AT_ZERO = 0.02
+SHARED_WITH_SLOWING = 0.8
+
+
+def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
+    """Add the treated and untreated mice, and their readings, to the model at hand.
+
+    Levels: population; avatar (log_r; wander; log_kill, log_spread and slowing by drug); mouse (growth, kill, spread).
+    Treated mice are sampled by the mean slope of their curve; its prior and Jacobian are Potentials, so the density is
+    proper. Everything else that a curve tells badly is not centred.
+    """
+    n = curves.n_untreated
+    avatar, given = curves.curve_avatar[n:], curves.given[n:]
+    mu_r = prior("mu_r", card)
+    log_r = pm.Normal("log_r", mu_r, prior("omega_r", card), dims="avatar")
+    spread_of_mice = constant("growth_mouse_sd", card)
+    untreated = pm.Normal("log_r_untreated", log_r[curves.curve_avatar[:n]], spread_of_mice, dims="untreated")
+    deviation = pm.Normal("growth_deviation", 0.0, 1.0, dims="treated")
+    treated = pm.Deterministic("log_r_treated", log_r[avatar] + spread_of_mice * deviation, dims="treated")
+    growth = pt.exp(treated - _slowing(avatar, given, card))
+
+    several = np.flatnonzero(given.sum(axis=1) > 1)
+    alone = np.flatnonzero(given.sum(axis=1) == 1)
+    slope = pm.Flat("slope", dims="treated", initval=_first_slopes(curves))
+    follow_up = curves.follow_up[n:]
+    u = (growth - slope) / SOFT_AT_ZERO
+    log_total = pt.log(SOFT_AT_ZERO * follow_up * softplus(u, pt))
+    pm.Potential("coordinates", (-softplus(-u, pt) - log_total).sum())
+
+    spreads = _spread_levels(card)
+    spread_deviation = pm.Normal("spread_deviation", 0.0, 1.0, dims="treated")
+    own_spread = spreads[avatar, given.argmax(axis=1)] + constant("spread_mouse_sd", card) * spread_deviation
+    grown = prior("beta_growth", card) * (treated - mu_r)
+    log_kill_alone = graded.log_kill_of(log_total[alone], own_spread[alone], follow_up[alone], pt)
+    levels = _kill_levels(log_kill_alone - grown[alone], avatar[alone], given[alone], curves, card)
+
+    log_spread = pt.set_subtensor(pt.zeros(len(given))[alone], own_spread[alone])
+    log_kill = pt.set_subtensor(pt.zeros(len(given))[alone], log_kill_alone)
+    exponents = _exponents(curves, card)
+    alignment, scatter = prior("cross_resistance", card), prior("sigma_spread_combination", card)
+    if len(several):
+        which = np.array([curves.combinations.index(curves.curve_arm[n + k]) for k in several])
+        of_drug, drug_spread = levels[avatar[several]], spreads[avatar[several]]
+        mean = graded.arm_log_kill(of_drug, given[several], exponents[which], pt)
+        spread = graded.arm_log_spread(of_drug, drug_spread, given[several], alignment, mean, pt)
+        spread = spread + scatter * spread_deviation[several]
+        together = graded.log_kill_of(log_total[several], spread, follow_up[several], pt)
+        density = pm.logp(pm.Normal.dist(mean, prior("sigma_k", card)), together - grown[several])
+        pm.Potential("combination_kill", density.sum())
+        log_spread = pt.set_subtensor(log_spread[several], spread)
+        log_kill = pt.set_subtensor(log_kill[several], together)
+    log_spread = pm.Deterministic("log_spread_mouse", log_spread, dims="treated")
+    log_kill = pm.Deterministic("log_kill_mouse", log_kill, dims="treated")
+    pm.Deterministic("log_growth_mouse", pt.log(growth), dims="treated")
+
+    own_wander = pt.exp(prior("omega_wander", card) * pm.Normal("wander_deviation", 0.0, 1.0, dims="avatar"))
+    weekly = pm.Deterministic("wander_avatar", prior("wander", card) * own_wander, dims="avatar")
+    density = log_likelihood(
+        log_start,
+        pt.concatenate([pt.exp(untreated), growth]),
+        pt.concatenate([pt.zeros(n), pt.exp(log_kill - log_spread)]),
+        pt.concatenate([pt.ones(n), pt.exp(log_spread)]),
+        (weekly**2)[curves.curve_avatar],
+        prior("deceleration", card),
+        prior("delta", card),
+        prior("sigma_p", card),
+        card.observation.diameter_floor_mm3,
+        curves.obs_curve,
+        curves.day,
+        curves.log_volume,
+        Visits.of(curves.obs_curve, curves.day, curves.censored),
+    )
+    pm.Potential("readings", density)
+
+
+def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:
+    """Log units by which the treated mice's drugs slow their growth."""
+    deviation = pm.Normal("slowing_deviation", 0.0, 1.0, dims=("avatar", "drug"))
+    log_level = prior("mu_slowing", card)[None, :] + prior("omega_slowing", card) * deviation
+    level = pm.Deterministic("slowing", pt.exp(log_level), dims=("avatar", "drug"))
+    return graded.arm_slowing(level[avatar], given, prior("slowing_overlap", card), pt)
+
+
+def _spread_levels(card: ModelCard) -> Any:
+    deviation = pm.Normal("log_spread_deviation", 0.0, 1.0, dims=("avatar", "drug"))
+    level = prior("mu_spread", card)[None, :] + prior("omega_spread", card) * deviation
+    return pm.Deterministic("log_spread", level, dims=("avatar", "drug"))
+
+
+def _kill_levels(values: Any, avatar: Any, given: Any, curves: Curves, card: ModelCard) -> Any:
+    """Log kill (avatar, drug) of the avatars, about which their single-drug mice's `values` lie."""
+    h2, between = prior("h2", card), prior("omega_k", card) * prior("omega_k_of_drug", card)[None, :]
+    mean = _mean_kill(prior("omega_k", card) * prior("omega_k_of_drug", card), card)[None, :]
+    if curves.biomarker is not None:
+        mean = mean + curves.biomarker[:, None] * prior("biomarker_kill", card)[None, :]
+    shared = pm.Normal("sensitivity", 0.0, 1.0, dims="avatar")[:, None]
+    mean = mean + between * pt.sqrt(h2) * shared
+    within = prior("sigma_k", card)
+    return avatar_level("log_kill", mean, between * pt.sqrt(1.0 - h2), within, values, avatar, given)
+
+
+def _mean_kill(between: Any, card: ModelCard) -> Any:
+    """mu_k by drug, sampled by what responders show.
+
+    A drug that few avatars respond to is weak on average with a wide spread, or stronger with a narrow one and slower
+    growth beside it: mu_k + omega_k + 0.8 mu_slowing is what its curves tell.
+    """
+    law = card.priors["mu_k"]
+    pivot = pm.Flat(
+        "kill_pivot", dims="drug", initval=np.full(len(pm.modelcontext(None).coords["drug"]), -3.0)
+    )
+    mean = pm.Deterministic(
+        "mu_k", pivot - between - SHARED_WITH_SLOWING * prior("mu_slowing", card), dims="drug"
+    )
+    pm.Potential("mu_k_prior", pm.logp(law_of(law), mean).sum())
+    return mean
+
+
+def _exponents(curves: Curves, card: ModelCard) -> Any:
+    """Exponent of each combination, about that of all; sampled from its prior where there is none."""
+    centre = prior("eta", card)
+    if not curves.combinations:
+        return pt.exp(centre)
+    deviation = pm.Normal("eta_deviation", 0.0, 1.0, dims="combination")
+    own = centre + constant("eta_combination_sd", card) * deviation
+    return pt.exp(pm.Deterministic("eta_combination", own, dims="combination"))
+
+
+def _first_slopes(curves: Curves) -> Any:
+    """Mean log slope of each treated curve through its starting volume, shrunk: where chains start."""
+    size = len(curves.curve_names)
+    rise = curves.log_volume - np.log(210.0)
+    cross = np.bincount(curves.obs_curve, curves.day * rise, minlength=size)
+    square = np.bincount(curves.obs_curve, curves.day**2, minlength=size)
+    return np.minimum(cross / (square + 20.0), 0.08)[curves.n_untreated :]

@@ -1,0 +1,41 @@
+"""A card's priors and constants as parameters of the model at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from avatar_trials.card_parts import Prior
+from avatar_trials.model_cards import ModelCard
+
+
+def prior(name: str, card: ModelCard) -> Any:
+    """The parameter of a card's prior; the same one when asked for again."""
+    existing = pm.modelcontext(None).named_vars.get(name)
+    if existing is not None:
+        return existing
+    law: Prior = card.priors[name]
+    dims = law.by
+    location, scale = np.asarray(law.location), np.asarray(law.scale)  # as in constant
+    if law.distribution == "normal":
+        return pm.Normal(name, location, scale, dims=dims)
+    if law.distribution == "lognormal":
+        return pm.LogNormal(name, np.log(location), scale, dims=dims)
+    return pm.Beta(name, location, scale, dims=dims)
+
+
+def law_of(law: Prior) -> Any:
+    """A prior as a distribution that is nobody's yet."""
+    location, scale = np.asarray(law.location), np.asarray(law.scale)  # as in constant
+    if law.distribution == "normal":
+        return pm.Normal.dist(location, scale)
+    if law.distribution == "lognormal":
+        return pm.LogNormal.dist(np.log(location), scale)
+    return pm.Beta.dist(location, scale)
+
+
+def constant(name: str, card: ModelCard) -> Any:
+    """A card's number, not as a Python number: PyTensor takes the log of one such as 0.5 in single precision."""
+    return np.asarray(card.constant(name))
