@@ -46,9 +46,8 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     log_total = pt.log(SOFT_AT_ZERO * follow_up * softplus(u, pt))
     pm.Potential("coordinates", (-softplus(-u, pt) - log_total).sum())
 
-    spreads = _spread_levels(card)
     spread_deviation = pm.Normal("spread_deviation", 0.0, 1.0, dims="treated")
-    own_spread = spreads[avatar, given.argmax(axis=1)] + constant("spread_mouse_sd", card) * spread_deviation
+    spreads, own_spread = _spreads(spread_deviation, avatar, given, card)
     grown = prior("beta_growth", card) * (treated - mu_r)
     log_kill_alone = graded.log_kill_of(log_total[alone], own_spread[alone], follow_up[alone], pt)
     levels = _kill_levels(log_kill_alone - grown[alone], avatar[alone], given[alone], curves, card)
@@ -100,10 +99,30 @@ def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:
     return graded.arm_slowing(level[avatar], given, prior("slowing_overlap", card), pt)
 
 
-def _spread_levels(card: ModelCard) -> Any:
-    deviation = pm.Normal("log_spread_deviation", 0.0, 1.0, dims=("avatar", "drug"))
-    level = prior("mu_spread", card)[None, :] + prior("omega_spread", card) * deviation
-    return pm.Deterministic("log_spread", level, dims=("avatar", "drug"))
+def _spreads(deviation: Any, avatar: Any, given: Any, card: ModelCard) -> tuple[Any, Any]:
+    """Log spreads (avatar, drug) of the avatars, and those (treated,) of single-drug mice; not centred.
+
+    The first mouse of an avatar and drug deviates by avatar and mouse in one, and the avatar's level is drawn given it:
+    two deviates of which a curve tells the sum alone would be a ridge.
+    """
+    between, within = prior("omega_spread", card), constant("spread_mouse_sd", card)
+    n_drugs = given.shape[1]
+    alone = np.flatnonzero(given.sum(axis=1) == 1)
+    cell = avatar[alone] * n_drugs + given[alone].argmax(axis=1)
+    cells, first = np.unique(cell, return_index=True)
+    n_cells = len(pm.modelcontext(None).coords["avatar"]) * n_drugs
+    offset = pm.Normal("log_spread_offset", 0.0, 1.0, dims=("avatar", "drug")).reshape((n_cells,))
+    mean = pt.tile(prior("mu_spread", card), n_cells // n_drugs)
+    total = pt.sqrt(between**2 + within**2)
+    whole = mean[cells] + total * deviation[alone[first]]
+    weight = (between / total) ** 2
+    told = weight * total * deviation[alone[first]] + between * pt.sqrt(1.0 - weight) * offset[cells]
+    levels = pt.set_subtensor((mean + between * offset)[cells], mean[cells] + told)
+    own = pt.zeros(len(given))
+    own = pt.set_subtensor(own[alone], levels[cell] + within * deviation[alone])
+    own = pt.set_subtensor(own[alone[first]], whole)
+    shape = (n_cells // n_drugs, n_drugs)
+    return pm.Deterministic("log_spread", levels.reshape(shape), dims=("avatar", "drug")), own
 
 
 def _kill_levels(values: Any, avatar: Any, given: Any, curves: Curves, card: ModelCard) -> Any:

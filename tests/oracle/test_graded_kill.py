@@ -173,7 +173,7 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> fl
         "growth_deviation",
         "slowing_deviation",
         "spread_deviation",
-        "log_spread_deviation",
+        "log_spread_offset",
     )
     normal += ("sensitivity", "log_kill_offset", "eta_deviation", "wander_deviation")
     total += sum(float(stats.norm.logpdf(point[name]).sum()) for name in normal)
@@ -194,12 +194,26 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> fl
         u = (growth - point["slope"][k]) / 0.02
         taken = 0.02 * days * math.log1p(math.exp(u))
         total += math.log(special.expit(u)) - math.log(taken)
-        spreads = [
-            one["mu_spread"][d] + one["omega_spread"] * point["log_spread_deviation"][i, d] for d in given
-        ]
+        om, sd = one["omega_spread"], constants["spread_mouse_sd"]
+        total_sd = math.hypot(om, sd)
+        spreads = []
+        for d in given:
+            level = one["mu_spread"][d] + om * point["log_spread_offset"][i, d]
+            mates = [
+                m
+                for m in range(len(curves.curve_names) - n)
+                if curves.curve_avatar[n + m] == i
+                and curves.given[n + m].sum() == 1
+                and curves.given[n + m, d]
+            ]
+            if mates:
+                told = (om / total_sd) ** 2 * total_sd * point["spread_deviation"][mates[0]]
+                level = one["mu_spread"][d] + told + om * sd / total_sd * point["log_spread_offset"][i, d]
+            assert level == pytest.approx(values["log_spread"][i, d], rel=1e-9)
+            spreads.append(level)
         grown = one["beta_growth"] * (log_r - one["mu_r"])
         if len(given) == 1:
-            spread = spreads[0] + constants["spread_mouse_sd"] * point["spread_deviation"][k]
+            spread = one["mu_spread"][given[0]] + total_sd * point["spread_deviation"][k]
             log_kill = math.log(taken * math.exp(spread) / math.log1p(math.exp(spread) * days))
             d = given[0]
             between = one["omega_k"] * one["omega_k_of_drug"][d]
