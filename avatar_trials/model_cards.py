@@ -45,6 +45,7 @@ class Gates(Card):
 
     r_hat: Annotated[Number, Field(gt=1)] = 1.01
     ess_bulk: Positive = 400
+    ess_tail: Positive = 400
     divergences: Annotated[Number, Field(ge=0, lt=1)] = 0.001
     e_bfmi: Positive = 0.3
 

@@ -60,7 +60,8 @@ def gates(tree: xr.DataTree, card: ModelCard) -> pd.DataFrame:
     divergences = float(stats["diverging"].mean())
     limits = card.gates
     worst_r_hat = table.sort_values("r_hat", ascending=False, na_position="first")
-    worst_ess = table.sort_values("ess_bulk", na_position="first")
+    worst_bulk = table.sort_values("ess_bulk", na_position="first")
+    worst_tail = table.sort_values("ess_tail", na_position="first")
     rows = [
         (
             "R-hat, largest",
@@ -74,7 +75,14 @@ def gates(tree: xr.DataTree, card: ModelCard) -> pd.DataFrame:
             _extreme(table["ess_bulk"], np.min),
             limits.ess_bulk,
             ">",
-            _named(worst_ess, "ess_bulk", ".0f"),
+            _named(worst_bulk, "ess_bulk", ".0f"),
+        ),
+        (
+            "tail ESS, smallest",
+            _extreme(table["ess_tail"], np.min),
+            limits.ess_tail,
+            ">",
+            _named(worst_tail, "ess_tail", ".0f"),
         ),
         ("divergent draws, share", divergences, limits.divergences, "<=", ""),
         ("E-BFMI, smallest", bfmi, limits.e_bfmi, ">", ""),

@@ -107,7 +107,8 @@ def extinction_ever(birth: ArrayLike, death: ArrayLike, cells: ArrayLike = 1) ->
     Cells that neither divide nor die stay: 0, and 1 for no cells. Raises ValueError as `law` does.
     """
     b, d, n = not_negative(birth=birth, death=death, cells=cells)
-    ratio = np.where(d > b, 1.0, d / np.where(b > 0.0, b, 1.0))
+    grows = b > d
+    ratio = np.where(grows, d / np.where(grows, b, 1.0), np.where(d > 0.0, 1.0, 0.0))
     return np.exp(special.xlogy(n, ratio))
 
 

@@ -52,7 +52,7 @@ def values_of(tree: xr.DataTree, group: str, name: str) -> Any:
 def failed(tree: xr.DataTree) -> dict[str, str]:
     table = gates(tree, CARD)
     assert list(table.columns) == ["check", "value", "limit", "passed", "worst"]
-    assert len(table) == 4
+    assert len(table) == 5
     return {row["check"]: row["worst"] for row in table.to_dict("records") if not row["passed"]}
 
 
@@ -60,9 +60,10 @@ def test_independent_draws_pass() -> None:
     table = gates(posterior(), CARD)
     assert table["passed"].all()
     require_passed(table)
-    r_hat, ess = table["value"][:2]
+    r_hat, ess, tail = table["value"][:3]
     assert 0.999 < r_hat < 1.01
     assert 2500 < ess < 4800
+    assert 2500 < tail < 4800
 
 
 def test_one_chain_elsewhere_fails_by_name() -> None:
@@ -70,7 +71,7 @@ def test_one_chain_elsewhere_fails_by_name() -> None:
     log_r = values_of(posterior(), "posterior", "log_r")
     log_r[3, :, 1] += 1.0
     found = failed(posterior(log_r=log_r))
-    assert set(found) == {"R-hat, largest", "bulk ESS, smallest"}
+    assert set(found) == {"R-hat, largest", "bulk ESS, smallest", "tail ESS, smallest"}
     assert found["R-hat, largest"].startswith("log_r [X-2] 1.")
     assert found["bulk ESS, smallest"].startswith("log_r [X-2] ")
     with pytest.raises(
@@ -97,7 +98,7 @@ def test_slow_chains_fail_by_their_sample_size() -> None:
     assert "bulk ESS, smallest" in failed(tree)
     bulk, tail = (float(az.ess(tree, method=method)["mu_r"]) for method in ("bulk", "tail"))
     assert bulk != pytest.approx(tail, rel=0.05)
-    assert gates(tree, CARD)["value"][1] == pytest.approx(bulk, rel=1e-12)
+    assert gates(tree, CARD)["value"][1:3].tolist() == pytest.approx([bulk, tail], rel=1e-12)
 
 
 def test_divergences_and_energy_fail() -> None:
