@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from avatar_trials.arms import canonical_arm, drugs_of
 from avatar_trials.designs import Stopping
-from avatar_trials.emulate.cohort import CONSTANTS, SCALARS, Cohort
-from avatar_trials.emulate.mice import chance, luck, mice_under
-from avatar_trials.emulate.trial import follow, measured_volumes
+from avatar_trials.emulate.cohort import CONSTANTS, GRADED_SCALARS, SCALARS, Cohort
+from avatar_trials.emulate.mice import chance, luck
+from avatar_trials.emulate.trial import follow, measured_volumes, new_mice_under
 from avatar_trials.intake import GrowthTable
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
@@ -57,7 +57,11 @@ def synthetic_panel(
     names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
     carriers = np.zeros(n_avatars)
     carriers[stream(seed, "biomarker").permutation(n_avatars)[:n_biomarker]] = 1.0
-    cohort = _cohort(names, drugs, population, carriers, card, seed)
+    if card.kinetics == "graded_kill":
+        combinations = tuple(arm for arm in named if len(drugs_of(arm)) > 1)
+        cohort = _graded_cohort(names, drugs, combinations, population, carriers, card, seed)
+    else:
+        cohort = _cohort(names, drugs, population, carriers, card, seed)
     days = _visit_days(names, seed)
     frames = [_measured(cohort, arm, days, stopping, seed) for arm in named]
     rows = pd.concat(frames, ignore_index=True).sort_values(
@@ -106,6 +110,49 @@ def _cohort(
     )
 
 
+def _graded_cohort(
+    names: tuple[str, ...],
+    drugs: tuple[str, ...],
+    combinations: tuple[str, ...],
+    population: dict[str, Floats],
+    carriers: Floats,
+    card: ModelCard,
+    seed: int,
+) -> Cohort:
+    def normal(purpose: str, width: int) -> Floats:
+        return np.stack([stream(seed, purpose, name).standard_normal(width) for name in names])
+
+    n_drugs = len(drugs)
+    one = {name: float(values[0]) for name, values in population.items() if card.priors[name].by is None}
+    shared = np.sqrt(one["h2"]) * normal("shared sensitivity", 1)
+    own = np.sqrt(1.0 - one["h2"]) * normal("sensitivity", n_drugs)
+    between = one["omega_k"] * population["omega_k_of_drug"]
+    log_kill = (
+        population["mu_k"] + carriers[:, None] * population["biomarker_kill"] + between * (shared + own)
+    )
+    log_slowing = population["mu_slowing"] + one["omega_slowing"] * normal("slowing", n_drugs)
+    log_spread = population["mu_spread"] + one["omega_spread"] * normal("spread of kill", n_drugs)
+    etas = [stream(seed, "exponent", arm).standard_normal() for arm in combinations]
+    return Cohort(
+        avatars=names,
+        drugs=drugs,
+        population={name: np.array([one[name]]) for name in GRADED_SCALARS},
+        slowing=np.exp(log_slowing)[None],
+        log_r=one["mu_r"] + one["omega_r"] * normal("growth", 1)[None, :, 0],
+        log_kill=log_kill[None],
+        resistance=np.zeros(0),
+        draw=np.zeros(1, dtype=np.int64),
+        constants={name: constant.value for name, constant in card.constants.items()},
+        detection_limit_mm3=card.observation.detection_limit_mm3,
+        diameter_floor_mm3=card.observation.diameter_floor_mm3,
+        kinetics="graded_kill",
+        log_spread=log_spread[None],
+        wander_avatar=one["wander"] * np.exp(one["omega_wander"] * normal("wander", 1)[None, :, 0]),
+        combinations=combinations,
+        eta_combination=one["eta"] + card.constant("eta_combination_sd") * np.array([etas]),
+    )
+
+
 def _visit_days(names: tuple[str, ...], seed: int) -> dict[str, Floats]:
     """Visit days of each avatar: the same for its mice, as they sit in one rack."""
     return {
@@ -124,7 +171,8 @@ def _measured(
     for name in cohort.avatars:
         alone = cohort.of([name])
         deviates = chance((name,), 1, MAX_VISITS, luck(seed, "panel", arm))
-        seen = measured_volumes(alone, mice_under(alone, arm, deviates), deviates, days[name])
+        mice = new_mice_under(alone, arm, deviates, luck(seed, "cohort"))
+        seen = measured_volumes(alone, mice, deviates, days[name])
         _, last, _ = follow(seen, days[name], deviates.removal, stopping)
         kept = slice(0, int(last[0, 0]) + 1)
         frames.append(
@@ -154,10 +202,15 @@ def _population_truth(population: dict[str, Floats], drugs: tuple[str, ...]) -> 
 
 def _avatar_truth(cohort: Cohort) -> pd.DataFrame:
     rows = []
+    of_drug = {"log_kill": cohort.log_kill}
+    if cohort.kinetics == "graded_kill":
+        of_drug |= {"log_spread": cohort.log_spread, "slowing": cohort.slowing}
+    else:
+        of_drug["resistance"] = cohort.resistance
     for i, avatar in enumerate(cohort.avatars):
         rows.append({"parameter": "log_r", "avatar": avatar, "drug": "", "value": float(cohort.log_r[0, i])})
         for j, drug in enumerate(cohort.drugs):
-            for name, values in (("log_kill", cohort.log_kill), ("resistance", cohort.resistance)):
+            for name, values in of_drug.items():
                 rows.append(
                     {"parameter": name, "avatar": avatar, "drug": drug, "value": float(values[0, i, j])}
                 )

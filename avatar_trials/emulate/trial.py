@@ -58,7 +58,7 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
             deviates = chance(names, cohort.n_trials, len(days), fates)
             scenario = drawn_scenario(design.mechanism, part, seed)
             for arm, spec in enumerate(design.arms):
-                mice = _mice_under(part, spec.name, deviates, luck(seed, "cohort"))
+                mice = new_mice_under(part, spec.name, deviates, luck(seed, "cohort"))
                 seen = measured_volumes(part, mice, deviates, days, arm=spec, scenario=scenario, fates=fates)
                 stay, last, why = follow(seen, days, deviates.removal, design.stopping)
                 target[:, here, arm] = np.where(stay, seen, np.nan)
@@ -67,7 +67,8 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
     return _dataset(volume, twin, days[left], reason, cohort, design, days, seed)
 
 
-def _mice_under(cohort: Cohort, arm: str, deviates: Chance, luck: Luck) -> Mice | GradedMice:
+def new_mice_under(cohort: Cohort, arm: str, deviates: Chance, luck: Luck) -> Mice | GradedMice:
+    """New mice (T, avatar) of a cohort under an arm, by the cohort's kinetics; `luck` is the cohort's own."""
     if cohort.kinetics == "graded_kill":
         return graded_mice_under(cohort, arm, deviates, luck)
     return mice_under(cohort, arm, deviates)
