@@ -1,0 +1,1 @@
+"""Room of evidence: whether a posterior can be believed."""
