@@ -95,6 +95,13 @@ def main() -> int:
             arguments += [f"--{name}", str(getattr(asked, name))]
     population = list(load_model(asked.card).priors)
     runs = [sampled(engine, asked.volumes, arguments) for engine in asked.engines.split(",")]
+    agree = agreement(runs, population)
+    print("\nwithin Monte Carlo error" if agree else "\nNOT within Monte Carlo error")
+    return 0 if agree else 1
+
+
+def agreement(runs: Sequence[Sampled], population: Sequence[str]) -> bool:
+    """Print each engine and how it differs from the first; whether all mixed and all agree."""
     mixed = [_mixed(run) for run in runs]
     agree = all(mixed)
     for run in runs[1:]:
@@ -104,8 +111,7 @@ def main() -> int:
         if len(wrong):
             print(f"\nBEYOND MONTE CARLO ERROR\n{wrong[list(MEASURES)].to_string(float_format='%.1f')}")
         agree &= wrong.empty
-    print("\nwithin Monte Carlo error" if agree else "\nNOT within Monte Carlo error")
-    return 0 if agree else 1
+    return agree
 
 
 def _asked() -> argparse.Namespace:
