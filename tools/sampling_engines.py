@@ -139,6 +139,7 @@ def by_pymc(volumes: Path, card: ModelCard, seed: int) -> xr.Dataset:
     return (
         tree["posterior"]
         .to_dataset()
+        .drop_attrs()
         .assign_attrs(compile_cpu_s=first[0] - begin, sampling_from_cpu_s=first[0], divergent=divergent)
     )
 
