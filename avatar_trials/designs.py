@@ -109,10 +109,16 @@ class Endpoints(Card):
 
 
 class Cohort(Card):
-    """Whose tumours: the calibrated avatars of a tumour type, from an embedded panel unless volumes are given."""
+    """Whose tumours: the calibrated avatars of a tumour type or of several, from an embedded panel unless volumes are
+    given."""
 
     panel: str
-    tumor_type: str
+    tumor_type: str | Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @property
+    def tumor_types(self) -> tuple[str, ...]:
+        """The tumour types, one or several."""
+        return (self.tumor_type,) if isinstance(self.tumor_type, str) else self.tumor_type
 
 
 class Mechanism(Card):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pydantic
+from numpy.typing import NDArray
 from pydantic import Field
 
 from avatar_trials.card_parts import (
@@ -82,11 +84,13 @@ TWO_CLONE_CONSTANTS: dict[str, Support] = {
 }
 GRADED_KILL_PRIORS: dict[str, tuple[Support, By]] = {
     "mu_r": ("real", None),
+    "omega_r_type": ("positive", None),
     "omega_r": ("positive", None),
     "mu_slowing": ("real", "drug"),
     "omega_slowing": ("positive", None),
     "slowing_overlap": ("share", None),
     "mu_k": ("real", "drug"),
+    "omega_k_type": ("positive", None),
     "omega_k": ("positive", None),
     "omega_k_of_drug": ("positive", "drug"),
     "h2": ("share", None),
@@ -111,6 +115,7 @@ GRADED_KILL_CONSTANTS: dict[str, Support] = {
     "spread_mouse_sd": "positive",
     "eta_combination_sd": "positive",
 }
+BY_CLASS = ("mu_k", "mu_slowing")
 KINETICS: dict[str, tuple[dict[str, tuple[Support, By]], dict[str, Support]]] = {
     "two_clone": (TWO_CLONE_PRIORS, TWO_CLONE_CONSTANTS),
     "graded_kill": (GRADED_KILL_PRIORS, GRADED_KILL_CONSTANTS),
@@ -130,6 +135,8 @@ class ModelCard(Card):
     constants: dict[str, Constant]
     priors: dict[str, Prior]
     biomarker: str = "braf_mutant"
+    drug_classes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    class_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     known_misses: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
     gates: Gates = Gates()
@@ -165,6 +172,35 @@ class ModelCard(Card):
         if unfit:
             raise ValueError("; ".join(unfit))
         return self
+
+    @pydantic.field_validator("drug_classes")
+    @classmethod
+    def _one_class_each(cls, classes: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        folded = [drug.casefold() for drugs in classes.values() for drug in drugs]
+        twice = sorted({drug for drug in folded if folded.count(drug) > 1})
+        if twice:
+            raise ValueError(f"a drug has one class; in several: {', '.join(twice)}")
+        return classes
+
+    def drug_correlation(self, drugs: Sequence[str]) -> NDArray[np.float64]:
+        """Correlation (drug, drug) of the means of log kill and of log slowing: `class_share` within a class."""
+        class_of = {drug.casefold(): name for name, named in self.drug_classes.items() for drug in named}
+        classes = [class_of.get(drug.casefold(), f"{drug}, alone") for drug in drugs]
+        same = np.equal.outer(np.array(classes, dtype=object), np.array(classes, dtype=object))
+        return np.where(np.eye(len(drugs), dtype=bool), 1.0, self.class_share * same)
+
+    def share_a_class(self, drugs: Sequence[str]) -> bool:
+        """Whether two of `drugs` are correlated by their class."""
+        correlation = self.drug_correlation(drugs)
+        return bool((correlation != np.eye(len(drugs))).any())
+
+    def prior_draw(self, name: str, drugs: Sequence[str], rng: np.random.Generator) -> NDArray[np.float64]:
+        """One draw of a parameter from its prior: (1,), or (drug,) where each drug has its own."""
+        prior = self.priors[name]
+        if name not in BY_CLASS or not self.share_a_class(drugs):
+            return prior.draws(len(drugs) if prior.by == "drug" else 1, rng)
+        deviates = np.linalg.cholesky(self.drug_correlation(drugs)) @ rng.standard_normal(len(drugs))
+        return prior.location + prior.scale * deviates
 
     def constant(self, name: str) -> float:
         """Value of a fixed number."""

@@ -8,17 +8,17 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from avatar_trials.calibrate import populations
 from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.graded_likelihood import log_likelihood
 from avatar_trials.calibrate.levels import avatar_level
 from avatar_trials.calibrate.likelihood import Visits
-from avatar_trials.calibrate.parameters import constant, law_of, prior
+from avatar_trials.calibrate.parameters import constant, prior
 from avatar_trials.kinetics import graded
 from avatar_trials.kinetics.namespace import softplus
 from avatar_trials.model_cards import ModelCard
 
 SOFT_AT_ZERO = 0.02
-SHARED_WITH_SLOWING = 0.8
 
 
 def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
@@ -30,8 +30,8 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     """
     n = curves.n_untreated
     avatar, given = curves.curve_avatar[n:], curves.given[n:]
-    mu_r = prior("mu_r", card)
-    log_r = pm.Normal("log_r", mu_r, prior("omega_r", card), dims="avatar")
+    mean_log_r = populations.mean_log_growth(curves, card)
+    log_r = pm.Normal("log_r", mean_log_r, prior("omega_r", card), dims="avatar")
     spread_of_mice = constant("growth_mouse_sd", card)
     untreated = pm.Normal("log_r_untreated", log_r[curves.curve_avatar[:n]], spread_of_mice, dims="untreated")
     deviation = pm.Normal("growth_deviation", 0.0, 1.0, dims="treated")
@@ -48,7 +48,7 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
 
     spread_deviation = pm.Normal("spread_deviation", 0.0, 1.0, dims="treated")
     spreads, own_spread = _spreads(spread_deviation, avatar, given, card)
-    grown = prior("beta_growth", card) * (treated - mu_r)
+    grown = prior("beta_growth", card) * (treated - mean_log_r[avatar])
     log_kill_alone = graded.log_kill_of(log_total[alone], own_spread[alone], follow_up[alone], pt)
     levels = _kill_levels(log_kill_alone - grown[alone], avatar[alone], given[alone], curves, card)
 
@@ -94,7 +94,7 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
 def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:
     """Log units by which the treated mice's drugs slow their growth."""
     deviation = pm.Normal("slowing_deviation", 0.0, 1.0, dims=("avatar", "drug"))
-    log_level = prior("mu_slowing", card)[None, :] + prior("omega_slowing", card) * deviation
+    log_level = populations.by_class("mu_slowing", card)[None, :] + prior("omega_slowing", card) * deviation
     level = pm.Deterministic("slowing", pt.exp(log_level), dims=("avatar", "drug"))
     return graded.arm_slowing(level[avatar], given, prior("slowing_overlap", card), pt)
 
@@ -128,30 +128,13 @@ def _spreads(deviation: Any, avatar: Any, given: Any, card: ModelCard) -> tuple[
 def _kill_levels(values: Any, avatar: Any, given: Any, curves: Curves, card: ModelCard) -> Any:
     """Log kill (avatar, drug) of the avatars, about which their single-drug mice's `values` lie."""
     h2, between = prior("h2", card), prior("omega_k", card) * prior("omega_k_of_drug", card)[None, :]
-    mean = _mean_kill(prior("omega_k", card) * prior("omega_k_of_drug", card), card)[None, :]
+    mean = populations.mean_log_kill(curves, prior("omega_k", card) * prior("omega_k_of_drug", card), card)
     if curves.biomarker is not None:
         mean = mean + curves.biomarker[:, None] * prior("biomarker_kill", card)[None, :]
     shared = pm.Normal("sensitivity", 0.0, 1.0, dims="avatar")[:, None]
     mean = mean + between * pt.sqrt(h2) * shared
     within = prior("sigma_k", card)
     return avatar_level("log_kill", mean, between * pt.sqrt(1.0 - h2), within, values, avatar, given)
-
-
-def _mean_kill(between: Any, card: ModelCard) -> Any:
-    """mu_k by drug, sampled by what responders show.
-
-    A drug that few avatars respond to is weak on average with a wide spread, or stronger with a narrow one and slower
-    growth beside it: mu_k + omega_k + 0.8 mu_slowing is what its curves tell.
-    """
-    law = card.priors["mu_k"]
-    pivot = pm.Flat(
-        "kill_pivot", dims="drug", initval=np.full(len(pm.modelcontext(None).coords["drug"]), -3.0)
-    )
-    mean = pm.Deterministic(
-        "mu_k", pivot - between - SHARED_WITH_SLOWING * prior("mu_slowing", card), dims="drug"
-    )
-    pm.Potential("mu_k_prior", pm.logp(law_of(law), mean).sum())
-    return mean
 
 
 def _exponents(curves: Curves, card: ModelCard) -> Any:

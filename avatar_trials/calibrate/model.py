@@ -21,6 +21,7 @@ def build_model(curves: Curves, card: ModelCard) -> pm.Model:
     coords = {
         "avatar": curves.avatars,
         "drug": curves.drugs,
+        "tumor_type": curves.tumor_types,
         "curve": curves.curve_names,
         "untreated": curves.curve_names[: curves.n_untreated],
         "treated": curves.curve_names[curves.n_untreated :],

@@ -150,8 +150,9 @@ def _data_groups(curves: Curves, limit_mm3: float) -> tuple[xr.Dataset, xr.Datas
             "avatar": ("mouse", names[curves.curve_avatar]),
             "arm": ("mouse", np.array(curves.curve_arm, dtype=object)),
             "follow_up": ("mouse", curves.follow_up, {"units": "days"}),
+            "tumor_type_of": ("each_avatar", np.array(curves.tumor_types, dtype=object)[curves.avatar_type]),
         },
-        coords={"mouse": curves.curve_names},
+        coords={"mouse": curves.curve_names, "each_avatar": curves.avatars},
         attrs={"detection_limit_mm3": limit_mm3},
     )
     return observed, constant

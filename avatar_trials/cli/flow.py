@@ -40,14 +40,14 @@ class Readings:
 
 
 def volumes_for(design: TrialDesign, volumes: Path | None) -> GrowthTable:
-    """The mice of a design: its tumour type and arms, from a file or the embedded panel.
+    """The mice of a design: its tumour types and arms, from a file or the embedded panel.
 
     A file without tumour types is taken to hold the cohort. Raises InputError where the file has no such mice, or an
     arm of the design is missing.
     """
     table = read_volumes(volumes) if volumes is not None else _embedded(design.cohort.panel)
     typed = (table.avatars["tumor_type"] != "").any()
-    return table.select(tumor_type=design.cohort.tumor_type if typed else None, arms=design.measured_arms)
+    return table.select(tumor_type=design.cohort.tumor_types if typed else None, arms=design.measured_arms)
 
 
 def _embedded(panel: str) -> GrowthTable:
@@ -96,7 +96,9 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
             f"this posterior was calibrated with model card {calibrated_with!r}, and the design names {card.name!r}. "
             "Calibrate again, or name that card in the design."
         )
-    cohort = cohort_from_posterior(tree, design.replicates, seed=design.seed)
+    cohort = cohort_from_posterior(
+        tree, design.replicates, seed=design.seed, tumor_types=design.cohort.tumor_types
+    )
     trial = emulate_trials(cohort, design)
     source = read_stamp(tree)
     trial.attrs |= {
@@ -212,6 +214,7 @@ def design_facts(
         f"{hazard:g}/day from {start:g}x"
         for start, hazard in zip(removal.from_relative_volume, removal.hazard_per_day, strict=True)
     )
+    types = ", ".join(design.cohort.tumor_types)
     added = {"Scenario": design.mechanism.words} if design.mechanism else {}
     courses = [
         f"{arm.shown}: {arm.name} at " + ", ".join(f"{dose:g} from day {day:g}" for day, dose in arm.course)
@@ -222,7 +225,7 @@ def design_facts(
         added["Courses (dose fraction)"] = "; ".join(courses)
     return {
         "Volumes": "none" if table is None else Path(table.source).name,
-        "Cohort": f"{trial.sizes['avatar']} avatars, {design.cohort.tumor_type}, one mouse per avatar and arm",
+        "Cohort": f"{trial.sizes['avatar']} avatars, {types}, one mouse per avatar and arm",
         "Replicate trials": f"{trial.sizes['trial']:,}, each one posterior draw and new mice",
         "Visits": f"every {gaps} days to day {design.visits.horizon_days:g}",
         "Leaving the study": (

@@ -40,7 +40,8 @@ class Cohort:
     population: name -> (T,); log_r (T, avatar) log 1/day; log_kill (T, avatar, drug) log 1/day; draw (T,) index of the
     posterior draw; constants of the model card; detection limit and diameter floor in mm3. `two_clone` kinetics have
     slowing (T, drug) and resistance (T, avatar, drug) scores. `graded_kill` kinetics have slowing and log_spread
-    (T, avatar, drug), wander_avatar (T, avatar), and eta_combination (T, combination).
+    (T, avatar, drug), wander_avatar (T, avatar), eta_combination (T, combination), and, of several tumour types,
+    mean_log_r (T, avatar).
     """
 
     avatars: tuple[str, ...]
@@ -59,6 +60,12 @@ class Cohort:
     wander_avatar: Floats = field(default_factory=_none)
     combinations: tuple[str, ...] = ()
     eta_combination: Floats = field(default_factory=_none)
+    mean_log_r: Floats = field(default_factory=_none)
+
+    @property
+    def growth_centre(self) -> Floats:
+        """Mean log growth rate (T, avatar) or (T, 1) of each avatar's population."""
+        return self.mean_log_r if self.mean_log_r.size else self.population["mu_r"][:, None]
 
     @property
     def n_trials(self) -> int:
@@ -84,6 +91,7 @@ class Cohort:
                 slowing=self.slowing[:, place],
                 log_spread=self.log_spread[:, place],
                 wander_avatar=self.wander_avatar[:, place],
+                mean_log_r=self.mean_log_r[:, place] if self.mean_log_r.size else self.mean_log_r,
             )
         return replace(here, resistance=self.resistance[:, place])
 
@@ -99,11 +107,17 @@ class Cohort:
 
 
 def cohort_from_posterior(
-    tree: xr.DataTree, n_trials: int, *, seed: int, avatars: Sequence[str] | None = None
+    tree: xr.DataTree,
+    n_trials: int,
+    *,
+    seed: int,
+    avatars: Sequence[str] | None = None,
+    tumor_types: Sequence[str] | None = None,
 ) -> Cohort:
-    """The calibrated avatars, one posterior draw a replicate trial.
+    """The calibrated avatars, one posterior draw a replicate trial; of several tumour types those chosen.
 
-    Draws are chosen without repetition while they last. Raises InputError for avatars the posterior does not have.
+    Draws are chosen without repetition while they last. Raises InputError for avatars or types the posterior does not
+    have.
     """
     posterior = tree["posterior"].to_dataset()
     n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
@@ -140,7 +154,10 @@ def cohort_from_posterior(
         if "eta_combination" in posterior
         else (),
         eta_combination=drawn("eta_combination") if "eta_combination" in posterior else _none(),
+        mean_log_r=drawn("mu_r_type")[:, _type_places(tree)] if "mu_r_type" in posterior else _none(),
     )
+    if avatars is None and tumor_types is not None and "mu_r_type" in posterior:
+        avatars = _of_types(tree, tumor_types)
     if avatars is None:
         return cohort
     unknown = [avatar for avatar in avatars if avatar not in cohort.avatars]
@@ -154,3 +171,26 @@ def cohort_from_posterior(
             )
         )
     return cohort.of(avatars)
+
+
+def _types(tree: xr.DataTree) -> dict[str, str]:
+    """Tumour type of every calibrated avatar."""
+    of_avatar = tree["constant_data"].to_dataset()["tumor_type_of"]
+    return {str(avatar): str(name) for avatar, name in of_avatar.to_series().items()}
+
+
+def _type_places(tree: xr.DataTree) -> NDArray[np.int64]:
+    """Place (avatar,) of each avatar's tumour type among the posterior's."""
+    known = [str(name) for name in tree["posterior"].to_dataset()["tumor_type"].values]
+    return np.array([known.index(name) for name in _types(tree).values()])
+
+
+def _of_types(tree: xr.DataTree, tumor_types: Sequence[str]) -> list[str]:
+    types = _types(tree)
+    known = {name.casefold() for name in types.values()}
+    unknown = [name for name in tumor_types if name.casefold() not in known]
+    if unknown:
+        what = f"the posterior has no avatars of tumour type {', '.join(unknown)}"
+        raise InputError(Problem("D92", "error", what, f"It has {', '.join(sorted(set(types.values())))}"))
+    wanted = {name.casefold() for name in tumor_types}
+    return [avatar for avatar, name in types.items() if name.casefold() in wanted]

@@ -78,7 +78,7 @@ def graded_mice_under(cohort: Cohort, arm: str, chance: Chance, luck: Luck | Non
             cohort.log_kill, cohort.log_spread, given, population["cross_resistance"], log_kill
         )
         spread_sd = population["sigma_spread_combination"]
-    log_kill = log_kill + population["beta_growth"] * (log_r - population["mu_r"])
+    log_kill = log_kill + population["beta_growth"] * (log_r - cohort.growth_centre)
     log_kill = log_kill + population["sigma_k"] * chance.kill
     log_spread = log_spread + spread_sd * chance.resistance
     return GradedMice(np.exp(log_r), slowing, np.exp(log_kill), log_spread, log_start)

@@ -51,8 +51,7 @@ def synthetic_panel(
     named = [canonical_arm(arm) for arm in arms]
     drugs = tuple(sorted({drug for arm in named for drug in drugs_of(arm)}, key=str.casefold))
     population = {
-        name: prior.draws(len(drugs) if prior.by == "drug" else 1, stream(seed, "population", name))
-        for name, prior in card.priors.items()
+        name: card.prior_draw(name, drugs, stream(seed, "population", name)) for name in card.priors
     }
     names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
     carriers = np.zeros(n_avatars)

@@ -203,6 +203,12 @@ def test_a_biomarker_is_0_or_1_or_not_used() -> None:
             curves_of(table_of(ROWS, values), CARD)
 
 
+def test_a_drug_that_is_never_alone_is_told() -> None:
+    rows = [*ROWS, ("X-1", "c + d", "m9", [(0, 200), (7, 300)])]
+    _, notices = curves_of(table_of(rows), CARD)
+    assert any("never alone: c, d" in notice.what for notice in notices)
+
+
 def test_too_little_is_refused_all_at_once() -> None:
     only = [("X-1", "c + d", "m1", [(0, 200), (7, 300)]), ("X-1", "c", "m2", [(0, 200), (7, 300)])]
     with pytest.raises(InputError) as refused:
@@ -211,7 +217,6 @@ def test_too_little_is_refused_all_at_once() -> None:
     assert said == [
         "a hierarchy needs at least 2 avatars",
         "no untreated mouse: growth cannot be told from kill",
-        "only in combinations, never alone: d",
     ]
     untreated = [row for row in ROWS if row[1] == "untreated"]
     with pytest.raises(InputError, match="no treated mouse"):

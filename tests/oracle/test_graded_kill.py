@@ -163,7 +163,7 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> fl
     total = 0.0
     for name, prior in CARD.priors.items():
         if name not in values:
-            assert name == "biomarker_kill"
+            assert name in {"biomarker_kill", "omega_r_type", "omega_k_type"}
             continue
         a, b = prior.location, prior.scale
         law = {"normal": stats.norm(a, b), "lognormal": stats.lognorm(b, scale=a), "beta": stats.beta(a, b)}
