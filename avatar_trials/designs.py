@@ -109,10 +109,16 @@ class Endpoints(Card):
 
 
 class Cohort(Card):
-    """Whose tumours: the calibrated avatars of a tumour type, from an embedded panel unless volumes are given."""
+    """Whose tumours: the calibrated avatars of a tumour type, from an embedded panel unless volumes are given.
+
+    `n_avatars` and `biomarker_share` are of new avatars drawn from a population; without them both are those of the
+    avatars that the population was calibrated on.
+    """
 
     panel: str
     tumor_type: str
+    n_avatars: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    biomarker_share: Annotated[Number, Field(ge=0, le=1)] | None = None
 
 
 class Mechanism(Card):
