@@ -233,6 +233,10 @@ def emulate(
     if posterior is not None and population is None:
         card = flow.model_of(chosen, _folder_of(design))
         tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
+        if (chosen.cohort.n_avatars, chosen.cohort.biomarker_share) != (None, None):
+            say(
+                "n_avatars and biomarker_share are of new avatars: the posterior's own are emulated, all of them"
+            )
         trial = flow.emulated(tree, chosen, card, out)
     elif population is not None and posterior is None:
         trial = flow.emulated_from_population(population, chosen, out)

@@ -120,9 +120,12 @@ def test_one_seed_gives_one_trial_and_calibrated_avatars_are_told_apart(run: Run
         assert run("emulate", "small.toml", "--population", made, "-o", name)[0] == 0
     assert sha256_of("one.nc") == sha256_of("two.nc")
     assert read_netcdf("one.nc", kind="trial").sizes["avatar"] == 33
+    Path("small.toml").write_text(DESIGN.replace("[[arms]]", "n_avatars = 6\n\n[[arms]]", 1), "utf-8")
     code, out = run("emulate", "small.toml", "--posterior", FROZEN, "-o", "three.nc")
     assert code == 0
     assert "NEW AVATARS" not in out
+    assert "the posterior's own are emulated, all of them" in out
+    assert "12 trials of 33 avatars" in out
     trial = read_netcdf("three.nc", kind="trial")
     assert (trial.attrs["avatars"], trial.attrs["population"]) == ("calibrated", "")
 
