@@ -20,6 +20,8 @@ from avatar_trials.emulate import (
     provenance,
 )
 from avatar_trials.emulate.cohort import Cohort
+from avatar_trials.intake import read_volumes
+from avatar_trials.library import find_card
 from avatar_trials.model_cards import KINETICS
 from avatar_trials.problems import InputError
 from avatar_trials.stamp import StampError, make_stamp, read_netcdf, write_netcdf
@@ -120,6 +122,21 @@ def test_no_avatar_and_no_mouse_is_in_the_file_by_name_or_level(frozen: xr.DataT
         assert name not in data
 
 
+def test_only_the_cards_parameters_are_kept(frozen: xr.DataTree, population: xr.Dataset) -> None:
+    posterior = frozen["posterior"].to_dataset()
+    more = posterior.assign(
+        kill_pivot=posterior["mu_k"], clinic=posterior["mu_r"], mu_r_type=posterior["mu_r"]
+    )
+    tree = xr.DataTree.from_dict({"/posterior": more})
+    tree.attrs = frozen.attrs
+    kept = population_of(tree, biomarker_share=SHARE)
+    assert set(kept.data_vars) - set(population.data_vars) == {"mu_r_type"}
+    by_avatar = more.drop_vars("mu_q").assign(mu_q=posterior["log_r"])
+    tree = xr.DataTree.from_dict({"/posterior": by_avatar})
+    tree.attrs = frozen.attrs
+    assert "mu_q" not in population_of(tree, biomarker_share=SHARE)
+
+
 def test_the_draws_are_the_posteriors_and_stay_joint(frozen: xr.DataTree, population: xr.Dataset) -> None:
     flat = frozen["posterior"].to_dataset().stack(sample=("chain", "draw"), create_index=False)
     assert population["draw"].values.tolist() == list(range(100))
@@ -180,6 +197,18 @@ def test_how_many_avatars_carry_the_biomarker_is_counted_or_asked_for(frozen: xr
         "avatars": {"CM": 22, "CRC": 11},
         "biomarker_share": {"CM": 0.5, "CRC": 0.0},
     }
+
+
+def test_a_calibration_records_who_carries_the_biomarker() -> None:
+    from avatar_trials.calibrate.curves import curves_of
+    from avatar_trials.calibrate.sample import _data_groups
+
+    table = read_volumes(find_card("panels", "melanoma_synthetic"))
+    curves, _ = curves_of(table, load_model("two_clone"))
+    _, constant = _data_groups(curves, 15.0)
+    told = constant["biomarker_of"].to_series()
+    assert told.sum() == 18
+    assert (told == table.avatars["braf_mutant"].reindex(told.index)).all()
 
 
 # --- new avatars -------------------------------------------------------------------------------------------------
