@@ -57,9 +57,7 @@ def surprises(tree: xr.DataTree, card: ModelCard, *, seed: int, draws: int = 100
     ]
     expected = np.stack([expected_log_volume(values, curves, card) for values in of_draw])
     floor = card.observation.diameter_floor_mm3
-    squared = caliper.log_variance(
-        np.exp(expected), flat["delta"][:, None], flat["sigma_p"][:, None], floor
-    )
+    squared = caliper.log_variance(np.exp(expected), flat["delta"][:, None], flat["sigma_p"][:, None], floor)
     visits = Visits.of(curves.obs_curve, curves.day, curves.censored)
     missed, foreseen = standardised(
         curves.log_volume - expected, squared, weekly_of(flat, curves) ** 2, visits
@@ -99,7 +97,7 @@ def standardised(
 
 
 def quantile_residuals(missed: Floats, below: NDArray[np.bool_], uniform: Floats) -> Floats:
-    """Student's t4 deviates (draw, obs) as standard normal ones; where `below` (obs), a draw from the tail up to them."""
+    """Student's t4 deviates (draw, obs) as normal ones; where `below` (obs), a normal one from the tail up to them."""
     tail = np.where(below, uniform, 1.0) * STUDENT.cdf(np.where(below, missed, -np.abs(missed)))
     residual: Floats = special.ndtri(tail) * np.where(below | (missed < 0.0), 1.0, -1.0)
     return residual
@@ -108,7 +106,7 @@ def quantile_residuals(missed: Floats, below: NDArray[np.bool_], uniform: Floats
 def _curves_of(tree: xr.DataTree) -> Curves:
     """The curves that a posterior was calibrated to, from its own groups."""
     posterior, constant = tree["posterior"].to_dataset(), tree["constant_data"].to_dataset()
-    volume = tree["observed_data"]["volume_mm3"].values.astype(float)
+    volume = np.asarray(tree["observed_data"]["volume_mm3"].values, dtype=float)
     avatars = [str(name) for name in posterior["avatar"].values]
     drugs = [str(name) for name in posterior["drug"].values]
     arms = [str(arm) for arm in constant["arm"].values]

@@ -164,7 +164,9 @@ def _not_doubled(observed: ArmOutcomes, emulated: ArmOutcomes) -> Curves:
 
 def _counts(observed: ArmOutcomes, emulated: ArmOutcomes) -> Curves:
     def count(arm: ArmOutcomes) -> Floats:
-        return np.stack([np.count_nonzero(arm.category == name, axis=-1) for name in CATEGORIES], -1).astype(float)
+        return np.stack([np.count_nonzero(arm.category == name, axis=-1) for name in CATEGORIES], -1).astype(
+            float
+        )
 
     return Curves(np.arange(len(CATEGORIES), dtype=float), count(observed)[0], count(emulated))
 

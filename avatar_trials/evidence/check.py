@@ -45,6 +45,6 @@ def not_computed(name: str, why: str) -> Check:
 
 
 def summary(checks: list[Check]) -> pd.DataFrame:
-    """One row a check: check, passed, text."""
-    rows = [(check.name, check.verdict, check.text) for check in checks]
-    return pd.DataFrame(rows, columns=["check", "passed", "text"])
+    """One row a check: check, passed (True, False, or None where not computed), text."""
+    rows = [(check.name, check.passed, check.text) for check in checks]
+    return pd.DataFrame(rows, columns=["check", "passed", "text"], dtype=object)

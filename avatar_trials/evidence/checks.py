@@ -57,8 +57,8 @@ def all_checks(
         prior_predictive(card, design),
         *arm_checks(trial, table, rule=rule, doubling=doubling, level=level),
         *residual_checks(tree, card, seed=design.seed),
-        untreated_curvature(tree),
-        prior_sensitivity(tree, card),
+        untreated_curvature(trial, table, card.observation.detection_limit_mm3),
+        prior_sensitivity(tree, card, seed=design.seed),
         identifiability(tree, card, level),
     ]
 
@@ -102,7 +102,9 @@ def identifiability(tree: xr.DataTree, card: ModelCard, level: float) -> Check:
     """What the data have told of each population parameter: 1 - posterior variance / prior variance."""
     table = population_parameters(tree["posterior"].to_dataset(), card, level)
     if table.empty or table["contraction"].isna().any():
-        return not_computed(IDENTIFIABILITY, "the posterior holds no population parameter, or no variance of one")
+        return not_computed(
+            IDENTIFIABILITY, "the posterior holds no population parameter, or no variance of one"
+        )
     led = table[table["contraction"] < CONTRACTION_TO_PRINT]
     named = ", ".join(f"{row['name']} {row['contraction']:.2f}" for row in led.to_dict("records"))
     text = (

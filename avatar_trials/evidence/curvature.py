@@ -1,6 +1,8 @@
-"""Whether untreated tumours bend as the calibrated ones do: growth that slows down, or does not."""
+"""Whether untreated tumours bend as the emulated ones do: growth that slows down, or does not."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,79 +11,98 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from avatar_trials.arms import UNTREATED
+from avatar_trials.endpoints import mouse_curves
 from avatar_trials.evidence.check import Check, not_computed
-from avatar_trials.evidence.drawing import BAND, INK, panels
+from avatar_trials.evidence.drawing import BAND, INK, MODEL, panels
+
+if TYPE_CHECKING:
+    from avatar_trials.intake import GrowthTable
 
 Floats = NDArray[np.float64]
 
 CURVATURE = "untreated curvature"
 FEWEST_VISITS = 4
 TAIL = 0.05
-NEEDED = {"posterior_predictive", "observed_data", "constant_data"}
 
 
-def untreated_curvature(tree: xr.DataTree) -> Check:
-    """Mean bend of the untreated mice's log volumes among those of posterior predictive replicates of the same mice.
+def untreated_curvature(trial: xr.Dataset, table: GrowthTable | None, limit_mm3: float) -> Check:
+    """Mean bend of the observed untreated mice's log volumes among those of the replicate trials.
 
-    The bend of a mouse is half the second difference between start, middle and end of the parabola fitted to its log
-    volumes: the coefficient of x^2, days running from x = -1 to 1; below 0, growth slows down. Readings below the
-    detection limit are left out; mice with four visits or more count.
+    Emulated mice leave when they grow large, as observed ones do: the last reading before that is more often too high
+    than too low, which bends curves upwards. New readings at the visits of the observed mice would lack that.
     """
-    if not set(tree.children) >= NEEDED:
-        return not_computed(CURVATURE, "the posterior holds no predictive volumes")
-    constant = tree["constant_data"].to_dataset()
-    arm = np.array([str(name) for name in constant["arm"].values])
-    curve = constant["curve"].values.astype(np.int64)
-    seen = ~constant["censored"].values.astype(bool)
-    day = constant["day"].values.astype(float)
-    limit = float(constant.attrs["detection_limit_mm3"])
-    chosen = [np.flatnonzero((curve == k) & seen) for k in np.flatnonzero(arm == UNTREATED)]
-    chosen = [own for own in chosen if len(own) >= FEWEST_VISITS]
-    if not chosen:
-        return not_computed(CURVATURE, f"no untreated mouse has {FEWEST_VISITS} readings above the detection limit")
-    observed = tree["observed_data"]["volume_mm3"].values.astype(float)
-    predicted = tree["posterior_predictive"]["volume_mm3"].transpose("chain", "draw", "obs").values
-    predicted = predicted.reshape(-1, len(curve)).astype(float)
-    weights = [bend_weights(day[own]) for own in chosen]
-    of_mouse = np.array([w @ np.log(observed[own]) for own, w in zip(chosen, weights, strict=True)])
-    replicates = np.stack(
-        [np.log(np.maximum(predicted[:, own], limit)) @ w for own, w in zip(chosen, weights, strict=True)],
-        axis=1,
-    )
-    rows = []
-    for name, ours, theirs in (
-        ("mean bend, log units", of_mouse.mean(), replicates.mean(axis=1)),
-        ("share that slows down", (of_mouse < 0).mean(), (replicates < 0).mean(axis=1)),
-    ):
-        below = (np.count_nonzero(theirs < ours) + 0.5 * np.count_nonzero(theirs == ours)) / len(theirs)
-        low, high = np.quantile(theirs, [TAIL, 1 - TAIL])
-        rows.append((name, float(ours), float(np.median(theirs)), low, high, float(below), len(chosen)))
-    columns = ["quantity", "observed", "predicted", "lower", "upper", "share_below", "mice"]
-    table = pd.DataFrame(rows, columns=columns)
-    bend = table.iloc[0]
-    passed = bool(TAIL <= bend["share_below"] <= 1 - TAIL)
+    if table is None:
+        return not_computed(CURVATURE, "there are no observed mice to compare with")
+    if UNTREATED not in trial["arm"].values:
+        return not_computed(CURVATURE, "the trial has no untreated arm")
+    mice, day, volume = mouse_curves(table)
+    untreated = (mice["arm"] == UNTREATED).to_numpy()
+    observed = bend(day[untreated], volume[untreated], limit_mm3)
+    observed = observed[np.isfinite(observed)]
+    if not len(observed):
+        return not_computed(
+            CURVATURE, f"no untreated mouse has {FEWEST_VISITS} readings above the detection limit"
+        )
+    emulated = trial["volume_mm3"].sel(arm=UNTREATED).transpose("trial", "avatar", "visit").values
+    emulated = bend(np.broadcast_to(trial["day"].values, emulated.shape), emulated, limit_mm3)
+    if not np.isfinite(emulated).any(axis=1).all():
+        return not_computed(CURVATURE, "a replicate trial has no untreated mouse with enough readings")
+    rows = [
+        _compared("mean bend, log units", observed.mean(), np.nanmean(emulated, axis=1)),
+        _compared(
+            "share that slows down",
+            (observed < 0).mean(),
+            np.nanmean(np.where(np.isnan(emulated), np.nan, emulated < 0), axis=1),
+        ),
+    ]
+    columns = ["quantity", "observed", "emulated", "lower", "upper", "share_below"]
+    found = pd.DataFrame(rows, columns=columns).assign(mice=len(observed))
+    one = found.iloc[0]
     text = (
-        f"Mean bend of {len(chosen)} untreated mice {bend['observed']:+.3f} log units, predicted "
-        f"{bend['predicted']:+.3f} [{bend['lower']:+.3f}, {bend['upper']:+.3f}]; {bend['share_below']:.1%} of the "
-        f"predictive replicates lie below it. Passes if that is {TAIL:.0%} to {1 - TAIL:.0%}."
+        f"Mean bend of {len(observed)} untreated mice {one['observed']:+.3f} log units, emulated "
+        f"{one['emulated']:+.3f} [{one['lower']:+.3f}, {one['upper']:+.3f}]; {one['share_below']:.1%} of the "
+        f"replicate trials lie below it. Passes if that is {TAIL:.0%} to {1 - TAIL:.0%}."
     )
-    return Check(CURVATURE, passed, table, text, lambda: _draw(of_mouse, replicates))
+    passed = bool(TAIL <= one["share_below"] <= 1 - TAIL)
+    return Check(CURVATURE, passed, found, text, lambda: _draw(observed, emulated))
 
 
-def bend_weights(day: Floats) -> Floats:
-    """Weights (visit,) whose sum with log volumes is the bend: least-squares coefficient of x^2, x from -1 to 1."""
-    x = 2.0 * (day - day.min()) / np.ptp(day) - 1.0
-    weights: Floats = np.linalg.pinv(np.stack([np.ones_like(x), x, x**2], axis=1))[2]
-    return weights
+def bend(day: Floats, volume_mm3: Floats, limit_mm3: float) -> Floats:
+    """How curves (..., visit) bend: least-squares coefficient of x^2 in log volume, days running from x = -1 to 1.
+
+    That is half the second difference between start, middle and end; below 0, growth slows down. Readings below the
+    limit or missing are left out; NaN with fewer than four others.
+    """
+    seen = np.nan_to_num(volume_mm3, nan=-1.0) >= limit_mm3
+    enough = np.count_nonzero(seen, axis=-1) >= FEWEST_VISITS
+    first = np.where(seen, day, np.inf).min(axis=-1, keepdims=True)
+    last = np.where(seen, day, -np.inf).max(axis=-1, keepdims=True)
+    kept = seen & enough[..., None]
+    x = np.divide(2.0 * (day - first), last - first, out=np.zeros(kept.shape), where=kept) - 1.0
+    powers = np.stack([np.ones_like(x), x, x**2], axis=-1) * kept[..., None]
+    height = np.log(np.where(kept, volume_mm3, 1.0))
+    square = np.einsum("...vi,...vj->...ij", powers, powers) + np.where(
+        enough[..., None, None], 0.0, np.eye(3)
+    )
+    cross = np.einsum("...vi,...v->...i", powers, height)
+    coefficient = np.linalg.solve(square, cross[..., None])[..., 2, 0]
+    return np.where(enough, coefficient, np.nan)
 
 
-def _draw(observed: Floats, replicates: Floats) -> Figure:
+def _compared(name: str, ours: float, theirs: Floats) -> tuple[str, float, float, float, float, float]:
+    below = (np.count_nonzero(theirs < ours) + 0.5 * np.count_nonzero(theirs == ours)) / len(theirs)
+    low, middle, high = np.quantile(theirs, [TAIL, 0.5, 1 - TAIL])
+    return name, float(ours), float(middle), float(low), float(high), float(below)
+
+
+def _draw(observed: Floats, emulated: Floats) -> Figure:
     figure, axes = panels(2)
-    axes[0].hist(replicates.mean(axis=1), bins=30, color=BAND)
+    axes[0].hist(np.nanmean(emulated, axis=1), bins=30, color=BAND)
     axes[0].axvline(observed.mean(), color=INK, lw=1.5)
-    axes[0].set(xlabel="mean bend, log units", ylabel="predictive replicates", yticks=[])
-    edges = np.quantile(replicates, np.linspace(0.005, 0.995, 41))
-    axes[1].plot(edges, [(replicates <= edge).mean() for edge in edges], color="#4f6d8f", lw=1.2)
-    axes[1].plot(np.sort(observed), np.arange(1, len(observed) + 1) / len(observed), color=INK, lw=1.2, ds="steps-post")
+    axes[0].set(xlabel="mean bend, log units", ylabel="replicate trials", yticks=[])
+    shares = np.linspace(0.005, 0.995, 100)
+    axes[1].plot(np.nanquantile(emulated, shares), shares, color=MODEL, lw=1.2)
+    ranks = np.arange(1, len(observed) + 1) / len(observed)
+    axes[1].plot(np.sort(observed), ranks, color=INK, lw=1.2, drawstyle="steps-post")
     axes[1].set(xlabel="bend of a mouse, log units", ylabel="share of mice")
     return figure

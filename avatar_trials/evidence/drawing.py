@@ -14,7 +14,9 @@ def panels(count: int, height: float = 2.5) -> tuple[Figure, list[Axes]]:
     """A figure with `count` axes, at most four abreast, each `height` inches high."""
     columns = min(count, WIDEST)
     rows = -(-count // columns)
-    figure = Figure(figsize=(max(2, columns) * PANEL_IN, rows * height), layout="constrained", facecolor="white")
+    figure = Figure(
+        figsize=(max(2, columns) * PANEL_IN, rows * height), layout="constrained", facecolor="white"
+    )
     grid = figure.subplots(rows, columns, squeeze=False)
     for spare in grid.flat[count:]:
         spare.set_axis_off()

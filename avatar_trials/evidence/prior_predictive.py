@@ -20,7 +20,7 @@ from avatar_trials.model_cards import ModelCard
 Floats = NDArray[np.float64]
 
 PRIOR = "prior predictive"
-POPULATIONS, AVATARS = 300, 30
+POPULATIONS, AVATARS = 200, 20
 # PDX Encyclopedia, untreated mice: median time to doubling 7.3 (melanoma) to 13.0 days (gastric) by tumour type, 11.4
 # over all; 89 % called PD.
 DOUBLING_DAYS = (8.0, 16.0)

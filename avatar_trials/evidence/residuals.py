@@ -21,7 +21,11 @@ MEAN_LIMIT = 0.25
 FEWEST = 50
 LAGS = (1, 2, 3, 4)
 CORRELATION_LIMIT = 0.15
-DIAMETER, DAY, AUTOCORRELATION = "residual against diameter", "residual against day", "residual autocorrelation"
+DIAMETER, DAY, AUTOCORRELATION = (
+    "residual against diameter",
+    "residual against day",
+    "residual autocorrelation",
+)
 RULE = (
     f"Passes if the SD lies in {SD_LIMITS[0]:g} to {SD_LIMITS[1]:g} and the mean within ±{MEAN_LIMIT:g} in each bin of "
     f"{FEWEST} readings or more; a right model has 1 and 0, with standard errors of 0.10 and 0.14 at {FEWEST} readings."
@@ -61,9 +65,7 @@ def residual_autocorrelation(found: Surprises) -> Check:
     return Check(AUTOCORRELATION, passed, table, text, lambda: _draw_lags(table))
 
 
-def _binned(
-    name: str, residual: Floats, by: Floats, edges: tuple[float, ...], what: str, unit: str
-) -> Check:
+def _binned(name: str, residual: Floats, by: Floats, edges: tuple[float, ...], what: str, unit: str) -> Check:
     place = np.digitize(by, edges[1:-1]).ravel()
     n_bins, draws = len(edges) - 1, len(residual)
     count = np.bincount(place, minlength=n_bins)
@@ -101,7 +103,9 @@ def _binned(
 
 def _draw_bins(table: pd.DataFrame, what: str, unit: str) -> Figure:
     figure, axes = panels(2)
-    names = [f"{low:g}–{high:g}" if np.isfinite(high) else f"{low:g}+" for low, high in table.iloc[:, :2].values]
+    names = [
+        f"{low:g}–{high:g}" if np.isfinite(high) else f"{low:g}+" for low, high in table.iloc[:, :2].values
+    ]
     place = np.arange(len(table))
     colours = np.where(table["inside"], INK, np.where(table["judged"], FAILED, FAINT))
     for one, column, limits in (
@@ -111,7 +115,9 @@ def _draw_bins(table: pd.DataFrame, what: str, unit: str) -> Figure:
         one.axhspan(*limits, color="#eef1f3", lw=0)
         one.scatter(place, table[column], c=list(colours), s=22, zorder=3)
         one.set_xticks(place, names, rotation=60, ha="right")
-        one.set(xlabel=f"{what}, {unit}", ylabel=f"{column.upper() if column == 'sd' else column} of residuals")
+        one.set(
+            xlabel=f"{what}, {unit}", ylabel=f"{column.upper() if column == 'sd' else column} of residuals"
+        )
     return figure
 
 
