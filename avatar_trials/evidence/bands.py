@@ -107,7 +107,7 @@ def ranks(observed: Floats, replicates: Floats) -> tuple[Floats, float]:
     as_far = np.stack(
         [n - np.searchsorted(ordered[:, k], replicates[:, k]) for k in range(replicates.shape[1])], axis=1
     )
-    worst = (1 + as_far.min(axis=1)) / (n + 1)
+    worst = (as_far + (observed >= replicates)).min(axis=1) / (n + 1)
     together = (1 + int(np.count_nonzero(worst <= p.min() + 1e-12))) / (n + 1)
     return p, together
 
