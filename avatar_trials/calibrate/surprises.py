@@ -46,7 +46,7 @@ def surprises(tree: xr.DataTree, card: ModelCard, *, seed: int, draws: int = 100
 
     Raises KeyError where the posterior does not hold its mice's own parameters or its data.
     """
-    curves = _curves_of(tree)
+    curves = curves_of_posterior(tree)
     posterior = tree["posterior"].to_dataset()
     step = max(1, posterior.sizes["chain"] * posterior.sizes["draw"] // draws)
     thin = posterior.isel(draw=slice(None, None, step))
@@ -103,7 +103,7 @@ def quantile_residuals(missed: Floats, below: NDArray[np.bool_], uniform: Floats
     return residual
 
 
-def _curves_of(tree: xr.DataTree) -> Curves:
+def curves_of_posterior(tree: xr.DataTree) -> Curves:
     """The curves that a posterior was calibrated to, from its own groups."""
     posterior, constant = tree["posterior"].to_dataset(), tree["constant_data"].to_dataset()
     volume = np.asarray(tree["observed_data"]["volume_mm3"].values, dtype=float)
