@@ -80,7 +80,7 @@ def run(
     """The main job: calibrate, emulate, read out, compare, report.
 
     Writes posterior.nc, trial.nc, readout.csv, readout_observed.csv, agreement_*.csv, response.csv, parameters.csv,
-    gates.csv and report.html, prints the readout table and the path of the report.
+    gates.csv, checks/ and report.html, prints the readout table and the path of the report.
     """
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
@@ -333,6 +333,7 @@ def report(
     """Write the report of a trial again, from its files."""
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
+    from avatar_trials.cli.evidence import checked
 
     chosen = load_design(design)
     emulated = flow.read_trial(trial)
@@ -345,7 +346,47 @@ def report(
     )
     result = flow.readings(emulated, table, flow.rules_of(emulated))
     card = flow.model_of(chosen, _folder_of(design))
-    print(f"Report: {flow.reported(chosen, card, tree, emulated, table, result, out).resolve()}")
+    checks = []
+    if tree is not None:
+        flow.require_same_card(tree, card)
+        checks = checked(tree, card, chosen, emulated, table, flow.rules_of(emulated))
+    print(f"Report: {flow.reported(chosen, card, tree, emulated, table, result, out, checks).resolve()}")
+
+
+@app.command()
+def checks(
+    design: Design,
+    posterior: Annotated[
+        Path, typer.Option("--posterior", help="Posterior file, from `calibrate` or `run`.")
+    ],
+    trial: Annotated[Path, typer.Option("--trial", help="Trial file, from `emulate` or `run`.")],
+    volumes: VolumesOption = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and figures.")] = Path("checks"),
+) -> None:
+    """Check a posterior and its trial: convergence, predictions, residuals, sensitivity. A failed check is no error.
+
+    Writes checks.csv and, of each check, its table as CSV and its figure as SVG; prints a line a check.
+    """
+    from avatar_trials.card_files import load_design
+    from avatar_trials.cli import flow
+    from avatar_trials.cli.evidence import checked, told, write_checks
+
+    chosen = load_design(design)
+    card = flow.model_of(chosen, _folder_of(design))
+    tree = flow.read_posterior(posterior, allow_unconverged=True)
+    flow.require_same_card(tree, card)
+    emulated = flow.read_trial(trial)
+    flow.require_same_arms(emulated, chosen)
+    table = (
+        flow.volumes_for(chosen, volumes)
+        if volumes is not None or emulated.attrs.get("synthetic", 0)
+        else None
+    )
+    found = checked(tree, card, chosen, emulated, table, flow.rules_of(emulated))
+    write_checks(found, out)
+    for check in found:
+        print(told(check))
+    print(f"Written: {out}")
 
 
 @app.command("list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.card_files import load_model
+from avatar_trials.cli.evidence import checked, write_checks
 from avatar_trials.cli.files import stamp_of, write_csv
 from avatar_trials.designs import TrialDesign
 from avatar_trials.endpoints import agree, readout_observed, readout_trial, response_table
+from avatar_trials.evidence.check import Check
 from avatar_trials.intake import GrowthTable, read_volumes
 from avatar_trials.library import find_card
 from avatar_trials.model_cards import ModelCard
@@ -26,6 +28,7 @@ Say = Callable[[str], None]
 POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
 READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
 POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
+CHECKS = "checks"
 PARAMETERS, GATES = "parameters.csv", "gates.csv"
 
 
@@ -90,12 +93,7 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
     """Emulate the design's replicate trials with the calibrated avatars and write trial.nc."""
     from avatar_trials.emulate import cohort_from_posterior, emulate_trials
 
-    calibrated_with = tree.attrs["model_card"]
-    if calibrated_with != card.name:
-        raise StampError(
-            f"this posterior was calibrated with model card {calibrated_with!r}, and the design names {card.name!r}. "
-            "Calibrate again, or name that card in the design."
-        )
+    require_same_card(tree, card)
     cohort = cohort_from_posterior(
         tree, design.replicates, seed=design.seed, tumor_types=design.cohort.tumor_types
     )
@@ -174,6 +172,16 @@ def _told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str,
     }
 
 
+def require_same_card(tree: xr.DataTree, card: ModelCard) -> None:
+    """Raise StampError where a posterior was calibrated with another model card than the design's."""
+    calibrated_with = tree.attrs["model_card"]
+    if calibrated_with != card.name:
+        raise StampError(
+            f"this posterior was calibrated with model card {calibrated_with!r}, and the design names {card.name!r}. "
+            "Calibrate again, or name that card in the design."
+        )
+
+
 def read_trial(path: Path) -> xr.Dataset:
     """Read trial.nc; StampError where it is damaged or no trial."""
     trial = read_netcdf(path, kind="trial")
@@ -221,6 +229,7 @@ def reported(
     table: GrowthTable | None,
     result: Readings,
     path: Path,
+    checks: Sequence[Check] = (),
 ) -> Path:
     """Write the HTML report of a trial."""
     from avatar_trials.calibrate import gates_of, population_parameters
@@ -253,6 +262,7 @@ def reported(
         doubling=rules["doubling"],
         level=rules["level"],
         calibrated_on_observed=table is not None and trial.attrs.get("calibrated_on_sha256") == table.sha256,
+        checks=checks,
     )
     return write_report(path, inputs)
 
@@ -342,5 +352,8 @@ def write_run(
     rules = rules_of(trial)
     result = readings(trial, table, rules)
     write_readings(result, table, rules, folder)
+    say("checking the posterior and the trial")
+    checks = checked(tree, card, design, trial, table, rules)
+    write_checks(checks, folder / CHECKS)
     say("writing the report")
-    return result, reported(design, card, tree, trial, table, result, folder / REPORT)
+    return result, reported(design, card, tree, trial, table, result, folder / REPORT, checks)

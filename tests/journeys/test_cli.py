@@ -21,7 +21,18 @@ from avatar_trials.stamp import manifest_path, read_netcdf, read_stamp, sha256_o
 
 FROZEN = Path(__file__).resolve().parent.parent / "fixtures" / "frozen_posterior.nc"
 PROGRAM = Path(sysconfig.get_path("scripts")) / "avatar-trials"
-COMMANDS = ("run", "check", "response", "calibrate", "emulate", "readout", "agree", "report", "list")
+COMMANDS = (
+    "run",
+    "check",
+    "response",
+    "calibrate",
+    "emulate",
+    "readout",
+    "agree",
+    "report",
+    "checks",
+    "list",
+)
 
 DESIGN = """\
 schema_version = 1
@@ -158,6 +169,7 @@ def test_help_names_every_command_and_where_to_start(run: Run) -> None:
         ("readout", ["TRIAL", "-o, --out"]),
         ("agree", ["TRIAL", "VOLUMES", "-o, --out"]),
         ("report", ["DESIGN", "--trial", "--posterior", "--volumes", "-o, --out"]),
+        ("checks", ["DESIGN", "--posterior", "--trial", "--volumes", "-o, --out", "checks.csv"]),
         ("list", ["designs", "cards", "panels"]),
     ],
 )
