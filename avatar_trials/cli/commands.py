@@ -206,9 +206,11 @@ def calibrate(
         typer.Option("--hold-out-share", help="Share of the treated mice, or of the avatars, left out."),
     ] = 0.1,
     hold_out_folds: Annotated[
-        int,
-        typer.Option("--hold-out-folds", help="So many disjoint shares, left out in turn: one fit for each."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--hold-out-folds", min=1, help="So many disjoint shares, left out in turn: one fit for each."
+        ),
+    ] = None,
     hold_out_arm: Annotated[
         str | None,
         typer.Option(
@@ -232,12 +234,19 @@ def calibrate(
     chosen = load_design(design)
     card = flow.model_of(chosen, _folder_of(design))
     table = flow.volumes_for(chosen, volumes)
+    details = (hold_out_share, hold_out_folds, hold_out_arm, hold_out_after)
+    if hold_out is None and any(detail is not None for detail in details):
+        raise InputError(
+            Problem(
+                "O03", "error", "--hold-out-… without --hold-out", "Say what is held out: --hold-out mouse"
+            )
+        )
     if hold_out is not None:
         from avatar_trials.cli.hold_out import hold_out as scored
         from avatar_trials.cli.hold_out import printed
         from avatar_trials.evidence.holdout_split import HoldOut
 
-        what = HoldOut(hold_out, hold_out_share, hold_out_folds, hold_out_arm, hold_out_after)
+        what = HoldOut(hold_out, *details)
         result = scored(table, what, chosen, card, out, say=say)
         print(result.gates[["fold", "check", "value", "limit", "passed"]].to_string(index=False))
         print(printed(result.scores))

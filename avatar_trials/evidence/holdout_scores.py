@@ -106,9 +106,9 @@ def verdict(difference: float, error: float, passed: bool) -> str:
 def _scored(visits: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "all visits", visits
     for landmark in LANDMARK_DAYS:
-        away = (visits["day"] - landmark).abs()
-        near = visits[away <= LANDMARK_WITHIN_DAYS].assign(away=away).sort_values("away", kind="stable")
-        yield f"day {landmark:g}", near.drop_duplicates(["avatar", "arm", "mouse"]).sort_index()
+        away = (visits["day"] - landmark).abs().to_numpy()
+        near = visits.assign(away=away)[away <= LANDMARK_WITHIN_DAYS].sort_values("away", kind="stable")
+        yield f"day {landmark:g}", near.drop_duplicates(["avatar", "arm", "mouse"])
 
 
 def _row(mice: pd.DataFrame, passed: bool) -> dict[str, object]:

@@ -16,6 +16,12 @@ from avatar_trials.problems import InputError, Problem
 from avatar_trials.seeds import stream
 
 HOLD_OUTS = ("curve-tail", "arm", "avatar", "mouse")
+MEANT_FOR = {
+    "share": ("mouse", "avatar"),
+    "folds": ("mouse", "avatar"),
+    "arm": ("arm",),
+    "after": ("curve-tail",),
+}
 SHARE, SHARE_OF_ARM = 0.1, 0.5
 KEPT_VISITS = 3
 
@@ -26,10 +32,10 @@ Ints = NDArray[np.int64]
 class HoldOut:
     """What is held out.
 
-    `mouse`: a random `share` of the treated mice, each predicted from its avatar's other mice. `avatar`: a random
-    `share` of the avatars with all their mice, predicted as new avatars of the population, with what the table says of
-    them (tumour type, biomarker). Both never take the last mouse of an arm or of an avatar's company: every arm keeps
-    a mouse, and under `mouse` every avatar does. `folds`: so many disjoint shares, held out in turn.
+    `mouse`: a random `share` (a tenth) of the treated mice, each predicted from its avatar's other mice. `avatar`: a
+    random `share` of the avatars with all their mice, predicted as new avatars of the population, with what the table
+    says of them (tumour type, biomarker). Never the last mouse of an arm, so that every drug is still seen alone;
+    under `mouse` never the last of an avatar. `folds`: so many disjoint shares, held out in turn.
 
     `arm`: an arm of several drugs as a whole, predicted from its drugs alone and the prior of combinations; each such
     arm in turn, or the one named by `arm`. A single-drug arm can be named: a drug must be seen alone to be known, so
@@ -41,8 +47,8 @@ class HoldOut:
     """
 
     kind: str
-    share: float = SHARE
-    folds: int = 1
+    share: float | None = None
+    folds: int | None = None
     arm: str | None = None
     after_day: float | None = None
 
@@ -68,6 +74,17 @@ def splits(table: GrowthTable, curves: Curves, what: HoldOut, *, seed: int) -> l
     """
     if what.kind not in HOLD_OUTS:
         raise _refused(f"hold-out {what.kind!r} is unknown", f"Known are {', '.join(HOLD_OUTS)}")
+    for name, value in (
+        ("share", what.share),
+        ("folds", what.folds),
+        ("arm", what.arm),
+        ("after", what.after_day),
+    ):
+        if value is not None and what.kind not in MEANT_FOR[name]:
+            raise _refused(
+                f"--hold-out-{name} says nothing of hold-out {what.kind}",
+                f"It is for {' and '.join(MEANT_FOR[name])}",
+            )
     if what.kind == "curve-tail":
         return [_tails(table, curves, what.after_day)]
     found = _arms(curves, what.arm, seed) if what.kind == "arm" else _dealt(curves, what, seed)
@@ -81,20 +98,21 @@ def splits(table: GrowthTable, curves: Curves, what: HoldOut, *, seed: int) -> l
 
 def _dealt(curves: Curves, what: HoldOut, seed: int) -> list[tuple[str, Ints]]:
     """Disjoint random shares of mice or of avatars."""
-    if not 0.0 < what.share < 1.0 or what.folds < 1 or what.folds * what.share > 1.0 + 1e-9:
+    share, folds = SHARE if what.share is None else what.share, what.folds or 1
+    if not 0.0 < share < 1.0 or folds < 1 or folds * share > 1.0 + 1e-9:
         raise _refused(
-            f"share {what.share:g} in {what.folds} folds", "Folds are shares of the whole: together at most 1"
+            f"share {share:g} in {folds} folds", "Folds are shares of the whole: together at most 1"
         )
     of_mouse = what.kind == "mouse"
     n = len(curves.curve_names) - curves.n_untreated if of_mouse else len(curves.avatars)
     units = stream(seed, "hold out", what.kind).permutation(n) + (curves.n_untreated if of_mouse else 0)
-    edges = np.rint(np.arange(what.folds + 1) * what.share * n).astype(int)
-    edges[1:] = np.maximum(edges[1:], np.arange(1, what.folds + 1))
+    edges = np.rint(np.arange(folds + 1) * share * n).astype(int)
+    edges[1:] = np.maximum(edges[1:], np.arange(1, folds + 1))
     dealt = []
-    for fold in range(what.folds):
+    for fold in range(folds):
         chosen = units[edges[fold] : edges[fold + 1]]
         held = _spared(curves, chosen, of_mouse)
-        dealt.append((f"{what.kind} {fold + 1} of {what.folds}", held))
+        dealt.append((f"{what.kind} {fold + 1} of {folds}", held))
     return dealt
 
 
