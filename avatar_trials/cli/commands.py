@@ -202,9 +202,11 @@ def calibrate(
         ),
     ] = None,
     hold_out_share: Annotated[
-        float,
-        typer.Option("--hold-out-share", help="Share of the treated mice, or of the avatars, left out."),
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            "--hold-out-share", help="Share of the treated mice, or of the avatars, left out; without it 0.1."
+        ),
+    ] = None,
     hold_out_folds: Annotated[
         int | None,
         typer.Option(

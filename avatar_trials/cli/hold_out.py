@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from avatar_trials.evidence.holdout_split import HoldOut
 
 VISITS, ENDPOINTS, SCORES = "holdout.csv", "holdout_endpoints.csv", "holdout_scores.csv"
-PRINTED = (
-    *("scored", "arm", "n_mice", "coverage_50", "coverage_50_se", "coverage_90", "coverage_90_se"),
-    *("baseline_coverage_50", "baseline_coverage_90", "log_score", "baseline_log_score"),
-    *("difference", "difference_se", "verdict"),
-)
 
 
 @dataclass(frozen=True)
@@ -74,5 +69,29 @@ def hold_out(
 
 
 def printed(scores: pd.DataFrame) -> str:
-    """The table of scores as text."""
-    return scores[list(PRINTED)].to_string(index=False, na_rep="", float_format="{:.2f}".format)
+    """The table of scores as text: estimates with their standard errors."""
+    with_error = {
+        name: [
+            "" if pd.isna(value) else f"{value:.2f}" + ("" if pd.isna(error) else f" ± {error:.2f}")
+            for value, error in zip(scores[column], scores[f"{column}_se"], strict=True)
+        ]
+        for name, column in (
+            ("inside 50 %", "coverage_50"),
+            ("inside 90 %", "coverage_90"),
+            ("difference", "difference"),
+        )
+    }
+    shown = pd.DataFrame(
+        {
+            "scored": scores["scored"],
+            "arm": scores["arm"],
+            "mice": scores["n_mice"],
+            "inside 50 %": with_error["inside 50 %"],
+            "inside 90 %": with_error["inside 90 %"],
+            "log score": scores["log_score"],
+            "arm mean's": scores["baseline_log_score"],
+            "difference": with_error["difference"],
+            "verdict": scores["verdict"],
+        }
+    )
+    return shown.to_string(index=False, na_rep="", float_format="{:.2f}".format)

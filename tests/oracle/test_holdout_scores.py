@@ -90,8 +90,8 @@ def scored(sd: float, shift: float = 0.0, below: float = -np.inf, n: int = 1500)
         found[f"{prefix}place"] = place(limited, read, uniform)
         found[f"{prefix}log_score"] = log_score(limited, read)[0]
     names = {"avatar": [f"X-{k}" for k in mouse], "mouse": [f"m{k}" for k in mouse], "day": [14.0, 40.0] * n}
-    facts = {"hold_out": "mouse", "baseline": "truth", "gates_passed": True, "arm": "A"}
-    return pd.DataFrame(names | found).assign(**facts)
+    facts: dict[str, object] = {"hold_out": "mouse", "baseline": "truth", "gates_passed": True, "arm": "A"}
+    return pd.DataFrame(facts | names | found)
 
 
 def headline(visits: pd.DataFrame) -> pd.Series:

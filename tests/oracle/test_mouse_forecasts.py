@@ -52,7 +52,7 @@ def cohorts(n_avatars: int = 1) -> tuple[Cohort, Cohort]:
     return some(slice(None, DRAWS)), some(slice(DRAWS, None))
 
 
-def true_mice(truth: Cohort, arm: str, stopping: Stopping) -> tuple[Floats, Floats]:
+def true_mice(truth: Cohort, arm: str, stopping: Stopping) -> tuple[Floats, NDArray[np.bool_]]:
     """Volumes (mouse, visit) that the emulator reads, and whether each visit took place."""
     deviates = chance(truth.avatars, MICE, len(DAYS), luck(5, "truth"))
     mice = new_mice_under(truth, arm, deviates, luck(5, "cohort"))
