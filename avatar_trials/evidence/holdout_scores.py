@@ -33,11 +33,10 @@ SCORE_COLUMNS = (
 def score_table(visits: pd.DataFrame, endpoints: pd.DataFrame) -> pd.DataFrame:
     """One row a hold-out, thing scored and arm; columns SCORE_COLUMNS.
 
-    `visits` (frame of `holdout.predicted_visits`): every visit, averaged within its mouse so that mice that live long
-    do not dominate, and the visit nearest day 14, 21 and 28 within three days. `endpoints` (frame of
-    `holdout_endpoints.predicted_endpoints`): coverage of numbers, log score of chances. Log scores are natural logs
-    per reading. Standard errors are of means over mice, clustered by avatar; that all mice share one posterior is not
-    in them.
+    `visits` and `endpoints` are the two frames of `holdout.predictions`. Every visit is averaged within its mouse, so
+    that mice that live long do not dominate; beside them the visit nearest day 14, 21 and 28, within three days.
+    Endpoints: coverage of numbers, log score of chances. Log scores are natural logs per reading. Standard errors are
+    of means over mice, clustered by avatar; that all mice share one posterior is not in them.
     """
     rows = []
     for (hold_out, baseline), of_it in visits.groupby(["hold_out", "baseline"], sort=False):
