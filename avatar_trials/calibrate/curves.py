@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +59,12 @@ class Curves:
         return int((~self.given.any(axis=1)).sum())
 
 
-def curves_of(table: GrowthTable, card: ModelCard) -> tuple[Curves, list[Problem]]:
+def curves_of(
+    table: GrowthTable, card: ModelCard, *, avatars: Sequence[str] = ()
+) -> tuple[Curves, list[Problem]]:
     """The curves a posterior can be calibrated to, with notices of the mice left out.
 
+    `avatars`: further ones without a mouse, whose levels are then the population's; facts of them are in the table.
     Left out: mice without a volume at day 0 or with a single visit. Raises InputError where too little is left: two
     avatars, an untreated mouse, a treated one. A drug that is never given alone is a notice.
     """
@@ -94,7 +98,7 @@ def curves_of(table: GrowthTable, card: ModelCard) -> tuple[Curves, list[Problem
         notices.append(Problem("N04", "warning", what, fix))
 
     names = mice["avatar"] + " | " + mice["arm"] + " | " + mice["mouse"]
-    avatars = sorted(mice["avatar"].unique())
+    avatars = sorted({*mice["avatar"], *avatars})
     given = np.array([[drug in drugs_of(arm) for drug in drugs] for arm in mice["arm"]]).reshape(
         len(mice), len(drugs)
     )

@@ -42,8 +42,11 @@ def calibrate_avatars(
     seed: int,
     cores: int = 2,
     say: Callable[[str], None] = lambda _: None,
+    avatars: Sequence[str] = (),
 ) -> xr.DataTree:
     """Calibrate the card's hierarchy to a table's mice; the posterior as an ArviZ DataTree.
+
+    `avatars`: further ones without a mouse, drawn from the population.
 
     Groups: posterior (chain, draw; avatar, drug, curve, untreated, treated), sample_stats, observed_data,
     constant_data (obs), posterior_predictive and log_likelihood (every k-th draw). attrs: gates (JSON), notices,
@@ -51,7 +54,7 @@ def calibrate_avatars(
     that cannot carry a hierarchy. The draws differ between machines and versions in the last bits and then
     everywhere: compare posteriors within Monte Carlo error, never draw by draw.
     """
-    curves, notices = curves_of(table, card)
+    curves, notices = curves_of(table, card, avatars=avatars)
     for notice in notices:
         say(str(notice))
     say("compiling the model")

@@ -193,6 +193,40 @@ def calibrate(
     design: Design,
     volumes: VolumesOption = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Posterior file to write.")] = Path("posterior.nc"),
+    hold_out: Annotated[
+        str | None,
+        typer.Option(
+            "--hold-out",
+            help="Calibrate without a part, predict it and score it: curve-tail, arm, avatar or mouse. Writes "
+            "holdout.csv, holdout_endpoints.csv and holdout_scores.csv beside the posterior.",
+        ),
+    ] = None,
+    hold_out_share: Annotated[
+        float | None,
+        typer.Option(
+            "--hold-out-share", help="Share of the treated mice, or of the avatars, left out; without it 0.1."
+        ),
+    ] = None,
+    hold_out_folds: Annotated[
+        int | None,
+        typer.Option(
+            "--hold-out-folds", min=1, help="So many disjoint shares, left out in turn: one fit for each."
+        ),
+    ] = None,
+    hold_out_arm: Annotated[
+        str | None,
+        typer.Option(
+            "--hold-out-arm",
+            help="The arm left out; without it each arm of several drugs in turn. Of a single-drug arm half the mice.",
+        ),
+    ] = None,
+    hold_out_after: Annotated[
+        float | None,
+        typer.Option(
+            "--hold-out-after",
+            help="Day after which the visits of treated mice are left out; without it the second half of each curve.",
+        ),
+    ] = None,
 ) -> None:
     """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass."""
     from avatar_trials.calibrate import gates_of, require_passed
@@ -202,6 +236,26 @@ def calibrate(
     chosen = load_design(design)
     card = flow.model_of(chosen, _folder_of(design))
     table = flow.volumes_for(chosen, volumes)
+    details = (hold_out_share, hold_out_folds, hold_out_arm, hold_out_after)
+    if hold_out is None and any(detail is not None for detail in details):
+        raise InputError(
+            Problem(
+                "O03", "error", "--hold-out-… without --hold-out", "Say what is held out: --hold-out mouse"
+            )
+        )
+    if hold_out is not None:
+        from avatar_trials.cli.hold_out import hold_out as scored
+        from avatar_trials.cli.hold_out import printed
+        from avatar_trials.evidence.holdout_split import HoldOut
+
+        what = HoldOut(hold_out, *details)
+        result = scored(table, what, chosen, card, out, say=say)
+        print(result.gates[["fold", "check", "value", "limit", "passed"]].to_string(index=False))
+        print(printed(result.scores))
+        for path in result.written:
+            print(f"Written: {path}")
+        require_passed(result.gates)
+        return
     tree = flow.calibrated(table, chosen, card, out, say=say)
     print(gates_of(tree)[["check", "value", "limit", "passed"]].to_string(index=False))
     print(f"Written: {out}")

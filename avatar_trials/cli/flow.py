@@ -67,14 +67,24 @@ def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
 
 
 def calibrated(
-    table: GrowthTable, design: TrialDesign, card: ModelCard, path: Path, *, say: Say
+    table: GrowthTable,
+    design: TrialDesign,
+    card: ModelCard,
+    path: Path,
+    *,
+    say: Say,
+    avatars: Sequence[str] = (),
+    **facts: Any,
 ) -> xr.DataTree:
-    """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at."""
+    """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at.
+
+    `avatars`: further ones without a mouse; `facts` go into the stamp.
+    """
     from avatar_trials.calibrate import calibrate_avatars, gates_of
 
-    tree = calibrate_avatars(table, card, seed=design.seed, say=say)
+    tree = calibrate_avatars(table, card, seed=design.seed, say=say, avatars=avatars)
     passed = bool(gates_of(tree)["passed"].all())
-    write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed))
+    write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed, **facts))
     return read_posterior(path, allow_unconverged=True)
 
 

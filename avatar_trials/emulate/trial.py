@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from avatar_trials.designs import ArmSpec, Stopping, TrialDesign, Visits
+from avatar_trials.designs import ArmSpec, Removal, Stopping, TrialDesign, Visits
 from avatar_trials.emulate.caliper_readings import Growth, caliper_volumes
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.graded_mice import GradedMice, graded_mice_under
@@ -135,13 +135,7 @@ def follow(
     At each visit a mouse may leave for size, or be removed with the hazard of its observed relative volume over the
     gap to the next visit. A baseline that reads 0 gives no relative volume; such a mouse is removed at no hazard.
     """
-    baseline = seen[..., :1]
-    relative = np.divide(seen, baseline, out=np.zeros_like(seen), where=baseline > 0)
-    band = np.searchsorted(stopping.removal.from_relative_volume, relative, side="right") - 1
-    hazard = np.asarray(stopping.removal.hazard_per_day)[band]
-    gap = np.diff(days, append=days[-1])
-    removed = uniform < -np.expm1(-hazard * gap)
-    removed[..., (days < stopping.removal.from_day) | (days == 0.0)] = False
+    removed = uniform < removal_probability(seen, days, stopping.removal)
     too_large = seen >= stopping.size_mm3
     leaves = removed | too_large
     leaves[..., -1] = True
@@ -150,6 +144,17 @@ def follow(
     at_last = np.take_along_axis(too_large, last[..., None], axis=-1)[..., 0]
     reason = np.where(at_last, SIZE, np.where(last == len(days) - 1, STUDY_END, REMOVED)).astype(np.int8)
     return stay, last, reason
+
+
+def removal_probability(seen: Floats, days: Floats, removal: Removal) -> Floats:
+    """Probability (..., visit) that a mouse is removed at a visit, by what the caliper read of it (..., visit), mm3."""
+    baseline = seen[..., :1]
+    relative = np.divide(seen, baseline, out=np.zeros_like(seen), where=baseline > 0)
+    band = np.searchsorted(removal.from_relative_volume, relative, side="right") - 1
+    hazard = np.asarray(removal.hazard_per_day)[band]
+    removed: Floats = -np.expm1(-hazard * np.diff(days, append=days[-1]))
+    removed[..., (days < removal.from_day) | (days == 0.0)] = 0.0
+    return removed
 
 
 def _dataset(
