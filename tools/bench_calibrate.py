@@ -1,0 +1,171 @@
+"""What a calibration costs: `python -m tools.bench_calibrate [--scaling]`.
+
+Without an option: effective draws per CPU second of each engine (tools/sampling_engines.py) on one panel, in one run,
+as ratios to PyMC's own NUTS. CPU seconds are of the engine's process and all its children, tuning included, compilation
+apart. `--volumes FILE` takes another panel, `--engines` fewer engines.
+
+With `--scaling`: one gradient of the compiled log density, as nutpie takes it, of synthetic panels of 40, 200 and 1,000
+avatars on 4 arms, each in a process of its own. Exit code 1 if a visit costs above 1.5 times as much in the largest
+panel as in the smallest: the cost is to be linear.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import nutpie
+import xarray as xr
+
+from avatar_trials.calibrate import convergence
+from avatar_trials.calibrate.curves import curves_of
+from avatar_trials.calibrate.model import build_model
+from avatar_trials.card_files import load_design, load_model
+from avatar_trials.emulate.panel import synthetic_panel
+from tools.cross_check import ARMS, PANEL, PANEL_SEED
+from tools.sampling_engines import ROOT, STAN_PYTHON, Sampled, sampled
+
+AVATARS = (40, 200, 1000)
+ALLOWED_GROWTH = 1.5
+SECONDS_OF_GRADIENTS = 5.0
+
+
+def compare_engines(asked: argparse.Namespace) -> int:
+    """Print effective draws per CPU second and their ratios."""
+    arguments = ["--seed", str(asked.seed), "--card", asked.card, "--stan-python", asked.stan_python]
+    for name in ("tune", "draws"):
+        if getattr(asked, name):
+            arguments += [f"--{name}", str(getattr(asked, name))]
+    population = list(load_model(asked.card).priors)
+    runs = [sampled(engine, asked.volumes, arguments) for engine in asked.engines.split(",")]
+    print_costs(runs, population)
+    return 0
+
+
+def print_costs(runs: list[Sampled], population: list[str]) -> None:
+    """One row an engine; parameters are those that all engines have."""
+    common = [name for name in runs[0].posterior if all(name in run.posterior for run in runs)]
+    smallest = {run.engine: smallest_ess(run.posterior[common], population) for run in runs}
+    against = next((run for run in runs if run.engine == "pymc"), runs[-1])
+    print(
+        f"| engine | compile, CPU s | sample, CPU s | draws | divergent | smallest bulk ESS: population, all | "
+        f"per CPU s: population, all | ratio to {against.engine}: population, all |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for run in runs:
+        ess = smallest[run.engine]
+        rate = ess / run.sample_cpu_s
+        ratio = rate / (smallest[against.engine] / against.sample_cpu_s)
+        drawn = run.posterior.sizes["chain"] * run.posterior.sizes["draw"]
+        print(
+            f"| {run.engine} | {run.compile_cpu_s:.0f} | {run.sample_cpu_s:.1f} | {drawn:,} | {run.divergent} | "
+            f"{ess[0]:.0f}, {ess[1]:.0f} | {rate[0]:.2f}, {rate[1]:.2f} | {ratio[0]:.2f}, {ratio[1]:.2f} |"
+        )
+
+
+def smallest_ess(
+    posterior: xr.Dataset, population: list[str]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Smallest bulk ESS of the population's parameters, and of all."""
+    table = convergence(posterior)
+    of_population = table["parameter"].isin(population)
+    return np.array([table.loc[of_population, "ess_bulk"].min(), table["ess_bulk"].min()])
+
+
+def scaling(card: str) -> int:
+    """Print the cost of a gradient as the panel grows."""
+    print(
+        "| avatars | mice | visits | parameters | ms a gradient | µs a visit | compile, CPU s | peak memory, MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    a_visit = []
+    for n_avatars in AVATARS:
+        command = [
+            sys.executable,
+            "-m",
+            "tools.bench_calibrate",
+            "--gradient-of",
+            str(n_avatars),
+            "--card",
+            card,
+        ]
+        done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True)
+        cost = json.loads(done.stdout.splitlines()[-1])
+        a_visit.append(1e3 * cost["ms"] / cost["visits"])
+        print(
+            f"| {n_avatars:,} | {cost['mice']:,} | {cost['visits']:,} | {cost['parameters']:,} | {cost['ms']:.3f} | "
+            f"{a_visit[-1]:.3f} | {cost['compile_cpu_s']:.0f} | {cost['peak_mb']:.0f} |",
+            flush=True,
+        )
+    linear = a_visit[-1] <= ALLOWED_GROWTH * a_visit[0]
+    print(
+        f"\na visit costs {a_visit[-1] / a_visit[0]:.2f} times as much in the largest panel as in the smallest"
+    )
+    return 0 if linear else 1
+
+
+def gradient_cost(n_avatars: int, card_name: str) -> dict[str, float]:
+    """Size of a synthetic panel of `n_avatars` on four arms, CPU ms of a gradient, CPU s to compile, peak memory."""
+    card = load_model(card_name)
+    design = load_design("melanoma_braf_mek")
+    panel = synthetic_panel(
+        card,
+        ARMS,
+        n_avatars=n_avatars,
+        n_biomarker=n_avatars // 3,
+        tumor_type="CM",
+        stopping=design.stopping,
+        seed=PANEL_SEED,
+    )
+    curves, _ = curves_of(panel.table, card)
+    begin = time.process_time()
+    model = build_model(curves, card)
+    compiled = nutpie.compile_pymc_model(model)
+    compile_cpu_s = time.process_time() - begin
+    point = np.concatenate([np.ravel(value) for value in model.initial_point().values()])
+    slopes, density = np.empty(len(point)), np.empty(1)
+    pointers = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in (point, slopes, density)]
+    gradients, begin = 0, time.process_time()
+    while (spent := time.process_time() - begin) < SECONDS_OF_GRADIENTS:
+        for _ in range(10):
+            if compiled.compiled_logp_func.ctypes(len(point), *pointers, compiled.user_data.ctypes.data):
+                raise RuntimeError("the density or a slope of it is not finite at the initial point")
+        gradients += 10
+    return {
+        "mice": len(curves.curve_names),
+        "visits": len(curves.day),
+        "parameters": len(point),
+        "ms": 1e3 * spent / gradients,
+        "compile_cpu_s": compile_cpu_s,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def main() -> int:
+    """Run the benchmark that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scaling", action="store_true")
+    parser.add_argument("--gradient-of", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--engines", default="nutpie,pymc")
+    parser.add_argument("--volumes", type=Path, default=PANEL)
+    parser.add_argument("--card", default="graded_kill")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tune", type=int)
+    parser.add_argument("--draws", type=int)
+    parser.add_argument("--stan-python", default=STAN_PYTHON)
+    asked = parser.parse_args()
+    if asked.gradient_of:
+        print(json.dumps(gradient_cost(asked.gradient_of, asked.card)))
+        return 0
+    return scaling(asked.card) if asked.scaling else compare_engines(asked)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
