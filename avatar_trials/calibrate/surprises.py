@@ -111,6 +111,8 @@ def curves_of_posterior(tree: xr.DataTree) -> Curves:
     drugs = [str(name) for name in posterior["drug"].values]
     arms = [str(arm) for arm in constant["arm"].values]
     names = [str(name) for name in constant["mouse"].values]
+    of_avatar = [str(name) for name in constant["tumor_type_of"].values]
+    types = sorted(set(of_avatar))
     return Curves(
         avatars=avatars,
         drugs=drugs,
@@ -126,4 +128,6 @@ def curves_of_posterior(tree: xr.DataTree) -> Curves:
         log_volume=np.log(np.maximum(volume, float(constant.attrs["detection_limit_mm3"]))),
         censored=constant["censored"].values.astype(bool),
         biomarker=None,
+        tumor_types=types,
+        avatar_type=np.array([types.index(name) for name in of_avatar]),
     )

@@ -207,7 +207,7 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves, card:
     )
     normal += ("sensitivity", "log_kill_offset", "eta_deviation", "wander_deviation")
     total += sum(float(stats.norm.logpdf(point[name]).sum()) for name in normal)
-    total += float(stats.norm.logpdf(values["log_r"], mean_log_r, one["omega_r"]).sum())
+    total += float(np.sum(stats.norm.logpdf(values["log_r"], mean_log_r, one["omega_r"])))
     who = curves.curve_avatar[:n]
     total += float(
         stats.norm.logpdf(values["log_r_untreated"], values["log_r"][who], constants["growth_mouse_sd"]).sum()
