@@ -111,7 +111,8 @@ def curves_of_posterior(tree: xr.DataTree) -> Curves:
     drugs = [str(name) for name in posterior["drug"].values]
     arms = [str(arm) for arm in constant["arm"].values]
     names = [str(name) for name in constant["mouse"].values]
-    of_avatar = [str(name) for name in constant["tumor_type_of"].values]
+    told = "tumor_type_of" in constant
+    of_avatar = [str(name) for name in constant["tumor_type_of"].values] if told else [""] * len(avatars)
     types = sorted(set(of_avatar))
     return Curves(
         avatars=avatars,
