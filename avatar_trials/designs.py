@@ -110,10 +110,16 @@ class Endpoints(Card):
 
 class Cohort(Card):
     """Whose tumours: the calibrated avatars of a tumour type or of several, from an embedded panel unless volumes are
-    given."""
+    given.
+
+    `n_avatars` and `biomarker_share` are of new avatars drawn from a population; without them both are those of the
+    avatars that the population was calibrated on.
+    """
 
     panel: str
     tumor_type: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    n_avatars: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    biomarker_share: Annotated[Number, Field(ge=0, le=1)] | None = None
 
     @property
     def tumor_types(self) -> tuple[str, ...]:

@@ -155,4 +155,7 @@ def _data_groups(curves: Curves, limit_mm3: float) -> tuple[xr.Dataset, xr.Datas
         coords={"mouse": curves.curve_names, "each_avatar": curves.avatars},
         attrs={"detection_limit_mm3": limit_mm3},
     )
+    if curves.biomarker is not None:
+        constant = constant.assign_coords(each_avatar=curves.avatars)
+        constant["biomarker_of"] = ("each_avatar", curves.biomarker)
     return observed, constant

@@ -212,22 +212,67 @@ def calibrate(
 def emulate(
     design: Design,
     posterior: Annotated[
-        Path, typer.Option("--posterior", help="Posterior file, from `calibrate` or `run`.")
-    ],
+        Path | None,
+        typer.Option("--posterior", help="Posterior file, from `calibrate` or `run`: its avatars."),
+    ] = None,
+    population: Annotated[
+        str | None,
+        typer.Option(
+            "--population",
+            help="Population, a name from `list` or a .nc file of `population`: new avatars of it.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Trial file to write.")] = Path("trial.nc"),
     allow_unconverged: Unconverged = False,
 ) -> None:
-    """Emulate a design's replicate trials with the avatars of a posterior."""
+    """Emulate a design's replicate trials with the avatars of a posterior, or with new avatars of a population."""
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
 
     chosen = load_design(design)
-    card = flow.model_of(chosen, _folder_of(design))
-    tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
-    trial = flow.emulated(tree, chosen, card, out)
+    if posterior is not None and population is None:
+        card = flow.model_of(chosen, _folder_of(design))
+        tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
+        if (chosen.cohort.n_avatars, chosen.cohort.biomarker_share) != (None, None):
+            say(
+                "n_avatars and biomarker_share are of new avatars: the posterior's own are emulated, all of them"
+            )
+        trial = flow.emulated(tree, chosen, card, out)
+    elif population is not None and posterior is None:
+        trial = flow.emulated_from_population(population, chosen, out)
+    else:
+        what = "emulate takes avatars from exactly one of --posterior and --population"
+        fix = "Give --posterior FILE for calibrated avatars, or --population NAME for new ones (`list` shows names)"
+        raise InputError(Problem("O02", "error", what, fix))
     sizes = trial.sizes
-    _tell_scenario(trial)
+    _tell_kind(trial)
     print(f"{sizes['trial']:,} trials of {sizes['avatar']} avatars and {sizes['arm']} arms. Written: {out}")
+
+
+@app.command()
+def population(
+    posterior: Annotated[
+        Path, typer.Argument(metavar="POSTERIOR", help="Posterior file, from `calibrate` or `run`.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Population file to write.")] = Path(
+        "population.nc"
+    ),
+    biomarker_share: Annotated[
+        float | None,
+        typer.Option(
+            "--biomarker-share",
+            min=0,
+            max=1,
+            help="Share of avatars with the biomarker, of older posteriors.",
+        ),
+    ] = None,
+) -> None:
+    """Keep what a posterior knows of avatars in general, to share it without sharing animals; refuses failed gates."""
+    from avatar_trials.cli import flow
+    from avatar_trials.emulate import provenance
+
+    made = flow.made_population(posterior, out, biomarker_share=biomarker_share)
+    print(f"{provenance(made)}. No avatar is in it by name or level.\nWritten: {out}")
 
 
 @app.command()
@@ -244,7 +289,7 @@ def readout(
     frame = flow.readings(emulated, None, flow.rules_of(emulated)).emulated
     write_csv(frame, out)
     print(format_readout(frame))
-    _tell_scenario(emulated)
+    _tell_kind(emulated)
     print(f"Written: {out}")
 
 
@@ -305,8 +350,10 @@ def report(
 
 @app.command("list")
 def list_library() -> None:
-    """List the trial designs, model cards and synthetic panels that come with the program."""
+    """List the trial designs, model cards, populations and synthetic panels that come with the program."""
     from avatar_trials.card_files import load_design, load_model
+    from avatar_trials.cli import flow
+    from avatar_trials.emulate import provenance
     from avatar_trials.library import known
 
     print("Trial designs")
@@ -315,6 +362,11 @@ def list_library() -> None:
     print("Model cards")
     for name in known("models"):
         print(f"  {name}: {load_model(name).title}")
+    populations = known("populations")
+    if populations:
+        print("Populations (new avatars are drawn from them)")
+    for name in populations:
+        print(f"  {name}: {provenance(flow.read_population(name))}")
     print("Panels (synthetic)")
     for name in known("panels"):
         print(f"  {name}")
@@ -330,7 +382,12 @@ def _told(volumes: Path) -> GrowthTable:
     return table
 
 
-def _tell_scenario(trial: xr.Dataset) -> None:
+def _tell_kind(trial: xr.Dataset) -> None:
+    """What a reader must know of a trial beside its numbers."""
+    if trial.attrs.get("population"):
+        print(
+            f"NEW AVATARS of population {trial.attrs['population']}. None of them is a calibrated individual."
+        )
     if trial.attrs.get("scenario"):
         print(f"SCENARIO: {trial.attrs['scenario']}.")
 

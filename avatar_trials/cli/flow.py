@@ -19,7 +19,7 @@ from avatar_trials.intake import GrowthTable, read_volumes
 from avatar_trials.library import find_card
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
-from avatar_trials.stamp import StampError, read_netcdf, read_stamp, write_netcdf
+from avatar_trials.stamp import StampError, make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
 
 Say = Callable[[str], None]
 
@@ -100,25 +100,78 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
         tree, design.replicates, seed=design.seed, tumor_types=design.cohort.tumor_types
     )
     trial = emulate_trials(cohort, design)
-    source = read_stamp(tree)
-    trial.attrs |= {
-        "synthetic": int(tree.attrs["synthetic"]),
-        "model_card": tree.attrs["model_card"],
-        "gates_passed": int(bool(source.get("gates_passed", False))),
-        "gates": tree.attrs["gates"],
-        "calibrated_on_sha256": tree.attrs["data_sha256"],
-    }
-    write_netcdf(
-        trial,
-        path,
-        stamp_of(
-            design,
-            card,
-            calibrated_with_card_sha256=tree.attrs["card_sha256"],
-            posterior_gates_passed=bool(source.get("gates_passed", False)),
-        ),
-    )
+    passed = bool(read_stamp(tree).get("gates_passed", False))
+    trial.attrs |= _told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
+    facts = {"calibrated_with_card_sha256": tree.attrs["card_sha256"], "posterior_gates_passed": passed}
+    write_netcdf(trial, path, stamp_of(design, card, **facts))
     return read_trial(path)
+
+
+def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.Dataset:
+    """Emulate the design's replicate trials with new avatars of a population and write trial.nc.
+
+    The population brings its own model: the design's model card is not looked at.
+    """
+    from avatar_trials.emulate import cohort_from_population, emulate_trials, provenance
+
+    population = read_population(name)
+    cohort = cohort_from_population(
+        population,
+        design.replicates,
+        seed=design.seed,
+        tumor_type=design.cohort.tumor_type,
+        n_avatars=design.cohort.n_avatars,
+        biomarker_share=design.cohort.biomarker_share,
+    )
+    trial = emulate_trials(cohort, design)
+    words = f"{Path(name).stem}: {provenance(population)}"
+    trial.attrs |= _told_of_source(population, True) | {"avatars": "drawn", "population": words}
+    stamp = make_stamp(
+        design=design.name,
+        design_sha256=design.sha256,
+        model_card=population.attrs["model_card"],
+        card_sha256=population.attrs["card_sha256"],
+        seed=str(design.seed),
+        population=Path(name).stem,
+        population_sha256=sha256_of(find_card("populations", name)),
+        posterior_gates_passed=True,
+    )
+    write_netcdf(trial, path, stamp)
+    return read_trial(path)
+
+
+def read_population(name: str) -> xr.Dataset:
+    """A population by name or path. StampError where the file is damaged, no population, or lacks a parameter."""
+    from avatar_trials.emulate import check_population
+
+    population = read_netcdf(find_card("populations", name), kind="population")
+    check_population(population, name)
+    return population
+
+
+def made_population(posterior: Path, path: Path, *, biomarker_share: float | None) -> xr.Dataset:
+    """Write the population of posterior.nc. StampError where its gates did not pass."""
+    from avatar_trials.emulate import population_of
+
+    tree = read_netcdf(posterior, kind="posterior")
+    population = population_of(tree, biomarker_share=biomarker_share)
+    source = read_stamp(tree)
+    kept = ("design", "design_sha256", "model_card", "card_sha256", "seed", "data_sha256", "gates_passed")
+    facts = {fact: source[fact] for fact in kept if fact in source}
+    stamp = make_stamp(**facts, calibrated_with=source["libraries"], posterior_sha256=sha256_of(posterior))
+    write_netcdf(population, path, stamp, kind="population")
+    return read_population(str(path.absolute()))
+
+
+def _told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str, Any]:
+    """What a trial tells of the posterior or population its avatars are from."""
+    return {
+        "synthetic": int(source.attrs["synthetic"]),
+        "model_card": source.attrs["model_card"],
+        "gates_passed": int(passed),
+        "gates": source.attrs["gates"],
+        "calibrated_on_sha256": source.attrs["data_sha256"],
+    }
 
 
 def read_trial(path: Path) -> xr.Dataset:
@@ -223,16 +276,21 @@ def design_facts(
     ]
     if courses:
         added["Courses (dose fraction)"] = "; ".join(courses)
+    population = str(trial.attrs.get("population", ""))
+    if population:
+        added["New avatars"] = f"drawn anew in each replicate from population {population}"
+    used = str(trial.attrs.get("model_card", card.name))
     return {
         "Volumes": "none" if table is None else Path(table.source).name,
         "Cohort": f"{trial.sizes['avatar']} avatars, {types}, one mouse per avatar and arm",
-        "Replicate trials": f"{trial.sizes['trial']:,}, each one posterior draw and new mice",
+        "Replicate trials": f"{trial.sizes['trial']:,}, each one {'population' if population else 'posterior'} draw "
+        f"and new {'avatars and ' if population else ''}mice",
         "Visits": f"every {gaps} days to day {design.visits.horizon_days:g}",
         "Leaving the study": (
             f"at {design.stopping.size_mm3:,.0f} mm3 or, from day {removal.from_day:g}, removed by observed relative "
             f"volume: {bands} ({removal.source})"
         ),
-        "Model card": f"{card.name}: {card.title}",
+        "Model card": f"{card.name}: {card.title}" if used == card.name else used,
         "Luck": str(trial.attrs.get("luck", "")),
         **added,
     }

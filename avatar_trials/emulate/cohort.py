@@ -26,7 +26,6 @@ GRADED_SCALARS = (
     *("cross_resistance", "sigma_spread_combination"),
     *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p"),
 )
-CONSTANTS = ("growth_mouse_sd", "resistance_mouse_sd", "clearance_per_day", "resistance_bend")
 
 
 def _none() -> Floats:
@@ -106,6 +105,13 @@ class Cohort:
         return np.array([drug.casefold() in chosen for drug in self.drugs], dtype=bool)
 
 
+def chosen_draws(n_draws: int, n_trials: int, seed: int) -> NDArray[np.int64]:
+    """Which draw (T,) each replicate trial has: at random, none twice while others are left."""
+    rng = stream(seed, "posterior draws")
+    rounds = [rng.permutation(n_draws) for _ in range(-(-n_trials // n_draws))]
+    return np.concatenate(rounds)[:n_trials].astype(np.int64)
+
+
 def cohort_from_posterior(
     tree: xr.DataTree,
     n_trials: int,
@@ -121,9 +127,7 @@ def cohort_from_posterior(
     """
     posterior = tree["posterior"].to_dataset()
     n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
-    rng = stream(seed, "posterior draws")
-    rounds = [rng.permutation(n_draws) for _ in range(-(-n_trials // n_draws))]
-    chosen = np.concatenate(rounds)[:n_trials]
+    chosen = chosen_draws(n_draws, n_trials, seed)
 
     def drawn(name: str) -> Floats:
         values = (
@@ -143,7 +147,7 @@ def cohort_from_posterior(
         log_r=drawn("log_r"),
         log_kill=drawn("log_kill"),
         resistance=_none() if graded else drawn("resistance"),
-        draw=chosen.astype(np.int64),
+        draw=chosen,
         constants=json.loads(tree.attrs["constants"]),
         detection_limit_mm3=observation["detection_limit_mm3"],
         diameter_floor_mm3=observation["diameter_floor_mm3"],

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from avatar_trials.arms import canonical_arm, drugs_of
 from avatar_trials.designs import Stopping
-from avatar_trials.emulate.cohort import CONSTANTS, GRADED_SCALARS, SCALARS, Cohort
+from avatar_trials.emulate.cohort import Cohort
+from avatar_trials.emulate.hierarchy import Population, avatar_deviates, drawn_cohort
 from avatar_trials.emulate.mice import chance, luck
 from avatar_trials.emulate.trial import follow, measured_volumes, new_mice_under
 from avatar_trials.intake import GrowthTable
@@ -56,11 +57,8 @@ def synthetic_panel(
     names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
     carriers = np.zeros(n_avatars)
     carriers[stream(seed, "biomarker").permutation(n_avatars)[:n_biomarker]] = 1.0
-    if card.kinetics == "graded_kill":
-        combinations = tuple(arm for arm in named if len(drugs_of(arm)) > 1)
-        cohort = _graded_cohort(names, drugs, combinations, population, carriers, card, seed)
-    else:
-        cohort = _cohort(names, drugs, population, carriers, card, seed)
+    several = tuple(arm for arm in named if len(drugs_of(arm)) > 1) if card.kinetics == "graded_kill" else ()
+    cohort = _cohort(names, drugs, population, carriers, card, seed, several)
     days = _visit_days(names, seed)
     frames = [_measured(cohort, arm, days, stopping, seed) for arm in named]
     rows = pd.concat(frames, ignore_index=True).sort_values(
@@ -80,76 +78,26 @@ def _cohort(
     carriers: Floats,
     card: ModelCard,
     seed: int,
+    combinations: tuple[str, ...] = (),
 ) -> Cohort:
-    shape = (len(names), len(drugs))
-
-    def normal(purpose: str, width: int) -> Floats:
-        return np.stack([stream(seed, purpose, name).standard_normal(width) for name in names])
-
-    one = {name: float(values[0]) for name, values in population.items() if card.priors[name].by is None}
-    shared = np.sqrt(one["h2"]) * normal("shared sensitivity", 1)
-    own = np.sqrt(1.0 - one["h2"]) * normal("sensitivity", shape[1])
-    log_kill = (
-        population["mu_k"]
-        + carriers[:, None] * population["biomarker_kill"]
-        + one["omega_k"] * (shared + own)
-    )
-    return Cohort(
-        avatars=names,
-        drugs=drugs,
-        population={name: np.array([one[name]]) for name in SCALARS},
-        slowing=population["slowing"][None],
-        log_r=one["mu_r"] + one["omega_r"] * normal("growth", 1)[None, :, 0],
-        log_kill=log_kill[None],
-        resistance=(one["mu_q"] + one["omega_q"] * normal("resistance", shape[1]))[None],
-        draw=np.zeros(1, dtype=np.int64),
-        constants={name: card.constant(name) for name in CONSTANTS},
-        detection_limit_mm3=card.observation.detection_limit_mm3,
-        diameter_floor_mm3=card.observation.diameter_floor_mm3,
-    )
-
-
-def _graded_cohort(
-    names: tuple[str, ...],
-    drugs: tuple[str, ...],
-    combinations: tuple[str, ...],
-    population: dict[str, Floats],
-    carriers: Floats,
-    card: ModelCard,
-    seed: int,
-) -> Cohort:
-    def normal(purpose: str, width: int) -> Floats:
-        return np.stack([stream(seed, purpose, name).standard_normal(width) for name in names])
-
-    n_drugs = len(drugs)
-    one = {name: float(values[0]) for name, values in population.items() if card.priors[name].by is None}
-    shared = np.sqrt(one["h2"]) * normal("shared sensitivity", 1)
-    own = np.sqrt(1.0 - one["h2"]) * normal("sensitivity", n_drugs)
-    between = one["omega_k"] * population["omega_k_of_drug"]
-    log_kill = (
-        population["mu_k"] + carriers[:, None] * population["biomarker_kill"] + between * (shared + own)
-    )
-    log_slowing = population["mu_slowing"] + one["omega_slowing"] * normal("slowing", n_drugs)
-    log_spread = population["mu_spread"] + one["omega_spread"] * normal("spread of kill", n_drugs)
+    """Avatars of one population; by-drug parameters (drug,), others (1,)."""
     etas = [stream(seed, "exponent", arm).standard_normal() for arm in combinations]
-    return Cohort(
-        avatars=names,
+    own = population["eta"] + card.constant("eta_combination_sd") * np.array([etas]) if etas else np.zeros(0)
+    one = Population(
+        kinetics=card.kinetics,
         drugs=drugs,
-        population={name: np.array([one[name]]) for name in GRADED_SCALARS},
-        slowing=np.exp(log_slowing)[None],
-        log_r=one["mu_r"] + one["omega_r"] * normal("growth", 1)[None, :, 0],
-        log_kill=log_kill[None],
-        resistance=np.zeros(0),
+        values={
+            name: values[None] if card.priors[name].by == "drug" else values
+            for name, values in population.items()
+        },
         draw=np.zeros(1, dtype=np.int64),
         constants={name: constant.value for name, constant in card.constants.items()},
         detection_limit_mm3=card.observation.detection_limit_mm3,
         diameter_floor_mm3=card.observation.diameter_floor_mm3,
-        kinetics="graded_kill",
-        log_spread=log_spread[None],
-        wander_avatar=one["wander"] * np.exp(one["omega_wander"] * normal("wander", 1)[None, :, 0]),
         combinations=combinations,
-        eta_combination=one["eta"] + card.constant("eta_combination_sd") * np.array([etas]),
+        eta_combination=own,
     )
+    return drawn_cohort(one, names, carriers[None], avatar_deviates(names, 1, luck(seed)))
 
 
 def _visit_days(names: tuple[str, ...], seed: int) -> dict[str, Floats]:
