@@ -19,14 +19,16 @@ from avatar_trials.kinetics.namespace import softplus
 from avatar_trials.model_cards import ModelCard
 
 SOFT_AT_ZERO = 0.02
+SLOPE_REACH = np.asarray(0.1)
 
 
 def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     """Add the treated and untreated mice, and their readings, to the model at hand.
 
     Levels: population; avatar (log_r; wander; log_kill, log_spread and slowing by drug); mouse (growth, kill, spread).
-    Treated mice are sampled by the mean slope of their curve; its prior and Jacobian are Potentials, so the density is
-    proper. Everything else that a curve tells badly is not centred.
+    Treated mice are sampled by the mean slope of their curve, logarithmically where it is steep: readings below the
+    detection limit bound a fall on one side only. Its prior and Jacobian are Potentials, so the density is proper.
+    Everything else that a curve tells badly is not centred.
     """
     n = curves.n_untreated
     avatar, given = curves.curve_avatar[n:], curves.given[n:]
@@ -40,11 +42,13 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
 
     several = np.flatnonzero(given.sum(axis=1) > 1)
     alone = np.flatnonzero(given.sum(axis=1) == 1)
-    slope = pm.Flat("slope", dims="treated", initval=_first_slopes(curves))
+    stretched = pm.Flat("stretched_slope", dims="treated", initval=stretched_slope(_first_slopes(curves)))
+    slope = pm.Deterministic("slope", SLOPE_REACH * pt.sinh(stretched / SLOPE_REACH), dims="treated")
     follow_up = curves.follow_up[n:]
     u = (growth - slope) / SOFT_AT_ZERO
     log_total = pt.log(SOFT_AT_ZERO * follow_up * softplus(u, pt))
-    pm.Potential("coordinates", (-softplus(-u, pt) - log_total).sum())
+    log_stretch = pt.log(pt.cosh(stretched / SLOPE_REACH))
+    pm.Potential("coordinates", (-softplus(-u, pt) - log_total + log_stretch).sum())
 
     spread_deviation = pm.Normal("spread_deviation", 0.0, 1.0, dims="treated")
     spreads, own_spread = _spreads(spread_deviation, avatar, given, card)
@@ -89,6 +93,11 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         Visits.of(curves.obs_curve, curves.day, curves.censored),
     )
     pm.Potential("readings", density)
+
+
+def stretched_slope(slope: Any) -> Any:
+    """The sampled coordinate of a mean slope (1/day): about itself within 0.1/day of zero, logarithmic beyond."""
+    return SLOPE_REACH * np.arcsinh(slope / SLOPE_REACH)
 
 
 def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:

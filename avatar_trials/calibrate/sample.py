@@ -58,7 +58,9 @@ def calibrate_avatars(
     model = build_model(curves, card)
     # A slope that starts where its curve is stays there: jitter would put a chain into another reading of the curve.
     jittered = {
-        variable for variable in model.free_RVs if card.kinetics == "two_clone" or variable.name != "slope"
+        variable
+        for variable in model.free_RVs
+        if card.kinetics == "two_clone" or variable.name != "stretched_slope"
     }
     compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered)
     sampling = card.sampling

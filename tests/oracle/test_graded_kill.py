@@ -221,9 +221,11 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves, card:
             for d in given
         ]
         growth = math.exp(log_r - max(slowed) - one["slowing_overlap"] * (sum(slowed) - max(slowed)))
-        u = (growth - point["slope"][k]) / 0.02
+        slope = 0.1 * math.sinh(point["stretched_slope"][k] / 0.1)
+        assert slope == pytest.approx(values["slope"][k], rel=1e-12)
+        u = (growth - slope) / 0.02
         taken = 0.02 * days * math.log1p(math.exp(u))
-        total += math.log(special.expit(u)) - math.log(taken)
+        total += math.log(special.expit(u)) - math.log(taken) + math.log(math.hypot(1.0, slope / 0.1))
         om, sd = one["omega_spread"], constants["spread_mouse_sd"]
         total_sd = math.hypot(om, sd)
         spreads = []
@@ -319,10 +321,11 @@ def agree_at_three_points(curves: Curves, card: ModelCard) -> None:
     for seed in (0, 1, 2):
         rng = np.random.default_rng(seed)
         point = {
-            name: np.asarray(value + rng.normal(0, 0.05 if name == "slope" else 0.3, np.shape(value)))
-            for name, value in start.items()
+            name: np.asarray(value + rng.normal(0, 0.3, np.shape(value))) for name, value in start.items()
         }
-        point["slope"] = np.asarray(start["slope"] + rng.normal(0, 0.01, np.shape(start["slope"])))
+        point["stretched_slope"] = start["stretched_slope"] + rng.normal(
+            0, 0.01, len(start["stretched_slope"])
+        )
         values = dict(zip(names, of(**point), strict=True))
         ours = by_hand(values, values, curves, card) + readings_by_hand(values, curves)
         assert float(density(point)) == pytest.approx(ours, rel=1e-9)
