@@ -96,7 +96,7 @@ def provenance(population: xr.Dataset) -> str:
     """Where a population is from, in words."""
     attrs = population.attrs
     avatars = json.loads(attrs["cohort"])["avatars"]
-    counted = " and ".join(f"{n} {kind}".strip() for kind, n in avatars.items())
+    counted = ", ".join(f"{n} {kind}".strip() for kind, n in avatars.items())
     source = "SYNTHETIC" if int(attrs["synthetic"]) else "measured"
     return (
         f"calibrated on {counted} avatars and {population.sizes['drug']} drugs, {source} volumes "
