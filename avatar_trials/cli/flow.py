@@ -120,7 +120,7 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
 
     The population brings its own model: the design's model card is not looked at.
     """
-    from avatar_trials.emulate import cohort_from_population, emulate_trials, provenance
+    from avatar_trials.emulate import cohort_from_population, emulate_trials, provenance, untried_drugs
 
     population = read_population(name)
     cohort = cohort_from_population(
@@ -133,6 +133,9 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
     )
     trial = emulate_trials(cohort, design)
     words = f"{Path(name).stem}: {provenance(population)}"
+    untried = untried_drugs(population, design.cohort.tumor_type, design.measured_arms)
+    if untried:
+        words += f". No calibrated avatar of this tumour type was given {', '.join(untried)}: told by other types alone"
     trial.attrs |= _told_of_source(population, True) | {"avatars": "drawn", "population": words}
     stamp = make_stamp(
         design=design.name,

@@ -6,6 +6,7 @@ from avatar_trials.emulate.population import (
     cohort_from_population,
     population_of,
     provenance,
+    untried_drugs,
 )
 from avatar_trials.emulate.trial import emulate_trials, visit_days
 
@@ -17,5 +18,6 @@ __all__ = [
     "emulate_trials",
     "population_of",
     "provenance",
+    "untried_drugs",
     "visit_days",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from avatar_trials.arms import drugs_of
 from avatar_trials.emulate.cohort import Cohort, chosen_draws
 from avatar_trials.emulate.hierarchy import BY_AVATAR, BY_MOUSE, Population, avatar_deviates, drawn_cohort
 from avatar_trials.emulate.mice import luck
@@ -36,9 +37,9 @@ def population_of(tree: xr.DataTree, *, biomarker_share: float | None = None) ->
 
     Dims draw, then drug, combination or tumor_type; coordinate draw is the place among the posterior's draws, chains
     end to end. Nothing of a single avatar or mouse: no level, no name, no volume. Attributes: the posterior's, its
-    gates and notices without the names in them, and `cohort` (JSON): avatars by tumour type (empty where it is not
-    known), and the share of them with the biomarker where the hierarchy has one. `biomarker_share` is for a posterior
-    that does not record it.
+    gates and notices without the names in them, and `cohort` (JSON), by tumour type (empty where it is not known):
+    number of avatars, drugs given, and share with the biomarker where the hierarchy has one. `biomarker_share` is for
+    a posterior that does not record it.
 
     Raises StampError for a posterior that did not pass its gates or whose kinetics have no avatars to draw,
     InputError where the share is missing.
@@ -95,13 +96,23 @@ def provenance(population: xr.Dataset) -> str:
     """Where a population is from, in words."""
     attrs = population.attrs
     avatars = json.loads(attrs["cohort"])["avatars"]
-    counted = " and ".join(f"{n} {kind}".strip() for kind, n in avatars.items())
+    counted = ", ".join(f"{n} {kind}".strip() for kind, n in avatars.items())
     source = "SYNTHETIC" if int(attrs["synthetic"]) else "measured"
     return (
         f"calibrated on {counted} avatars and {population.sizes['drug']} drugs, {source} volumes "
         f"{attrs['data_sha256'][:12]}, model card {attrs['model_card']} {attrs['card_sha256'][:12]}, "
         f"{population.sizes['draw']} draws"
     )
+
+
+def untried_drugs(population: xr.Dataset, tumor_type: str | Sequence[str], arms: Sequence[str]) -> list[str]:
+    """Drugs of `arms` that no calibrated avatar of the tumour type was given: other types alone tell of them."""
+    given = json.loads(population.attrs["cohort"])["drugs"]
+    asked = [tumor_type] if isinstance(tumor_type, str) else list(tumor_type)
+    wanted = {UNKNOWN, *(name.casefold() for name in asked)}
+    tried = {drug.casefold() for kind, drugs in given.items() if kind.casefold() in wanted for drug in drugs}
+    named = {drug for arm in arms for drug in drugs_of(arm)}
+    return sorted((drug for drug in named if drug.casefold() not in tried), key=str.casefold)
 
 
 def cohort_from_population(
@@ -199,26 +210,28 @@ def _is_of_type(population: xr.Dataset, name: Any) -> bool:
 
 def _cohort_facts(tree: xr.DataTree, has_biomarker: bool, share: float | None) -> dict[str, Any]:
     avatars = [str(name) for name in tree["posterior"].to_dataset()["avatar"].values]
-    data = tree["constant_data"].to_dataset() if "constant_data" in tree.children else xr.Dataset()
-    types = (
-        data["tumor_type_of"].values.astype(str)
-        if "tumor_type_of" in data
-        else np.full(len(avatars), UNKNOWN)
-    )
+    data = tree["constant_data"].to_dataset()
+    recorded = "tumor_type_of" in data
+    types = data["tumor_type_of"].values.astype(str) if recorded else np.full(len(avatars), UNKNOWN)
     kinds = sorted(set(types.tolist()))
-    counts = {kind: int((types == kind).sum()) for kind in kinds}
+    kind_of = dict(zip(avatars, types.tolist(), strict=True))
+    given: dict[str, set[str]] = {kind: set() for kind in kinds}
+    for avatar, arm in zip(data["avatar"].values, data["arm"].values, strict=True):
+        given[kind_of[str(avatar)]] |= set(drugs_of(str(arm)))
+    facts: dict[str, Any] = {
+        "avatars": {kind: int((types == kind).sum()) for kind in kinds},
+        "drugs": {kind: sorted(names, key=str.casefold) for kind, names in given.items()},
+        "biomarker_share": None,
+    }
     if not has_biomarker:
-        return {"avatars": counts, "biomarker_share": None}
+        return facts
     if share is not None:
-        return {"avatars": counts, "biomarker_share": dict.fromkeys(kinds, share)}
+        return facts | {"biomarker_share": dict.fromkeys(kinds, share)}
     if "biomarker_of" not in data:
         what = "the posterior has an effect of the biomarker and does not record how many avatars carry it"
         raise InputError(Problem("D97", "error", what, "Give --biomarker-share, or calibrate again"))
     carriers = data["biomarker_of"].values
-    return {
-        "avatars": counts,
-        "biomarker_share": {kind: float(carriers[types == kind].mean()) for kind in kinds},
-    }
+    return facts | {"biomarker_share": {kind: float(carriers[types == kind].mean()) for kind in kinds}}
 
 
 def _nameless(notice: str) -> str:

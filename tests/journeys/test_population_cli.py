@@ -130,6 +130,17 @@ def test_one_seed_gives_one_trial_and_calibrated_avatars_are_told_apart(run: Run
     assert (trial.attrs["avatars"], trial.attrs["population"]) == ("calibrated", "")
 
 
+def test_drugs_that_a_tumour_type_was_never_given_are_told(run: Run, made: Path) -> None:
+    population = read_netcdf(made, kind="population")
+    facts = json.loads(population.attrs["cohort"]) | {"drugs": {"": ["encorafenib"]}}
+    write_netcdf(
+        population.assign_attrs(cohort=json.dumps(facts)), made, read_stamp(population), kind="population"
+    )
+    code, out = run("emulate", "small.toml", "--population", made)
+    assert code == 0
+    assert "No calibrated avatar of this tumour type was given binimetinib: told by other types alone" in out
+
+
 def test_wrong_populations_are_refused_in_words(run: Run, installed: str, made: Path) -> None:
     def refused(code: int, *arguments: str | Path) -> str:
         done, out = run(*arguments, "-o", "never.nc")

@@ -18,6 +18,7 @@ from avatar_trials.emulate import (
     emulate_trials,
     population_of,
     provenance,
+    untried_drugs,
 )
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.intake import read_volumes
@@ -50,6 +51,13 @@ def copied(tree: xr.DataTree, **attrs: Any) -> xr.DataTree:
     return same
 
 
+def with_groups(tree: xr.DataTree, **groups: xr.Dataset) -> xr.DataTree:
+    kept = {name: tree[name].to_dataset() for name in ("posterior", "constant_data")}
+    same = xr.DataTree.from_dict({f"/{name}": group for name, group in (kept | groups).items()})
+    same.attrs = tree.attrs
+    return same
+
+
 def hierarchy(kinetics: str, draws: list[dict[str, Any]], **cohort: Any) -> xr.Dataset:
     """A population of two drugs a, b by hand: the centres of the card's priors, but for what `draws` say."""
     card = load_model(kinetics)
@@ -62,7 +70,7 @@ def hierarchy(kinetics: str, draws: list[dict[str, Any]], **cohort: Any) -> xr.D
             ("draw", "drug") if by_drug else "draw",
             [np.broadcast_to(row, 2) for row in rows] if by_drug else rows,
         )
-    facts = {"avatars": {"CM": 10}, "biomarker_share": {"CM": 0.25}} | cohort
+    facts = {"avatars": {"CM": 10}, "biomarker_share": {"CM": 0.25}, "drugs": {"CM": ["a", "b"]}} | cohort
     return xr.Dataset(
         values,
         coords={"drug": ["a", "b"], "draw": np.arange(len(draws))},
@@ -127,14 +135,10 @@ def test_only_the_cards_parameters_are_kept(frozen: xr.DataTree, population: xr.
     more = posterior.assign(
         kill_pivot=posterior["mu_k"], clinic=posterior["mu_r"], mu_r_type=posterior["mu_r"]
     )
-    tree = xr.DataTree.from_dict({"/posterior": more})
-    tree.attrs = frozen.attrs
-    kept = population_of(tree, biomarker_share=SHARE)
+    kept = population_of(with_groups(frozen, posterior=more), biomarker_share=SHARE)
     assert set(kept.data_vars) - set(population.data_vars) == {"mu_r_type"}
     by_avatar = more.drop_vars("mu_q").assign(mu_q=posterior["log_r"])
-    tree = xr.DataTree.from_dict({"/posterior": by_avatar})
-    tree.attrs = frozen.attrs
-    assert "mu_q" not in population_of(tree, biomarker_share=SHARE)
+    assert "mu_q" not in population_of(with_groups(frozen, posterior=by_avatar), biomarker_share=SHARE)
 
 
 def test_the_draws_are_the_posteriors_and_stay_joint(frozen: xr.DataTree, population: xr.Dataset) -> None:
@@ -151,9 +155,7 @@ def test_the_draws_are_the_posteriors_and_stay_joint(frozen: xr.DataTree, popula
 def test_long_posteriors_are_thinned_evenly_over_their_chains(frozen: xr.DataTree) -> None:
     posterior = frozen["posterior"].to_dataset()
     long = posterior.isel(draw=np.tile(np.arange(25), 40)).assign_coords(draw=np.arange(1000))
-    tree = xr.DataTree.from_dict({"/posterior": long})
-    tree.attrs = frozen.attrs
-    kept = population_of(tree, biomarker_share=SHARE)["draw"].values
+    kept = population_of(with_groups(frozen, posterior=long), biomarker_share=SHARE)["draw"].values
     assert len(kept) == 500
     assert set(np.diff(kept)) <= {8, 9}
     assert (np.bincount(kept // 1000, minlength=4) == 125).all()
@@ -187,16 +189,24 @@ def test_how_many_avatars_carry_the_biomarker_is_counted_or_asked_for(frozen: xr
         population_of(frozen)
     carriers = np.tile([1.0, 0.0, 0.0], 11)
     types = np.array(["CM", "CM", "CRC"] * 11, dtype=object)
-    groups = {f"/{name}": frozen[name].to_dataset() for name in frozen.children}
-    groups["/constant_data"] = groups["/constant_data"].assign(
-        biomarker_of=("each_avatar", carriers), tumor_type_of=("each_avatar", types)
+    names = frozen["posterior"].to_dataset()["avatar"].values
+    of_crc = set(names[types == "CRC"])
+    data = frozen["constant_data"].to_dataset()
+    not_tried = np.isin(data["avatar"].values, list(of_crc)) & (data["arm"].values != "encorafenib")
+    data = data.assign(
+        biomarker_of=("each_avatar", carriers),
+        tumor_type_of=("each_avatar", types),
+        arm=("mouse", np.where(not_tried, "untreated", data["arm"].values)),
     )
-    tree = xr.DataTree.from_dict(groups)
-    tree.attrs = frozen.attrs
-    assert json.loads(population_of(tree).attrs["cohort"]) == {
+    population = population_of(with_groups(frozen, constant_data=data))
+    assert json.loads(population.attrs["cohort"]) == {
         "avatars": {"CM": 22, "CRC": 11},
+        "drugs": {"CM": ["binimetinib", "encorafenib"], "CRC": ["encorafenib"]},
         "biomarker_share": {"CM": 0.5, "CRC": 0.0},
     }
+    arms = ["untreated", "encorafenib", "encorafenib + Binimetinib"]
+    assert untried_drugs(population, "crc", arms) == ["Binimetinib"]
+    assert untried_drugs(population, ["CM", "CRC"], arms) == untried_drugs(population, "CM", arms) == []
 
 
 def test_a_calibration_records_who_carries_the_biomarker() -> None:
