@@ -66,12 +66,17 @@ def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
 def calibrated(
     table: GrowthTable, design: TrialDesign, card: ModelCard, path: Path, *, say: Say
 ) -> xr.DataTree:
-    """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at."""
-    from avatar_trials.calibrate import calibrate_avatars, gates_of
+    """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at.
 
-    tree = calibrate_avatars(table, card, seed=design.seed, say=say)
+    Until it is written, finished chains are kept beside it in posterior.nc.partial, for a run that was killed.
+    """
+    from avatar_trials.calibrate import calibrate_avatars, gates_of, remove_checkpoint
+
+    checkpoint = path.with_name(f"{path.name}.partial")
+    tree = calibrate_avatars(table, card, seed=design.seed, checkpoint=checkpoint, say=say)
     passed = bool(gates_of(tree)["passed"].all())
     write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed))
+    remove_checkpoint(checkpoint)
     return read_posterior(path, allow_unconverged=True)
 
 
