@@ -55,8 +55,9 @@ def calibrate_avatars(
 
     With a `checkpoint` folder finished chains are kept there and taken up again by the next call with the same inputs;
     `chains.remove_checkpoint` removes them. The result is the same with and without an interruption, and for any
-    `cores`. Raises InputError for a table that cannot carry a hierarchy. On one machine and with one set of versions
-    equal inputs give equal draws; between machines compare posteriors within Monte Carlo error.
+    `cores`. Raises InputError for a table that cannot carry a hierarchy. On one machine equal
+    inputs are meant to give equal draws (`tests/golden/test_same_draws.py`); between machines they do not: compare
+    posteriors within Monte Carlo error.
     """
     curves, notices = curves_of(table, card)
     for notice in notices:
