@@ -50,10 +50,10 @@ def synthetic_panel(
     below the detection limit are recorded as 0, as PDX Encyclopedia sheets do, and the others to 0.1 mm3.
     """
     named = [canonical_arm(arm) for arm in arms]
-    cohort, population, carriers = cohort_from_priors(
-        card, named, n_avatars=n_avatars, n_biomarker=n_biomarker, seed=seed
-    )
-    names, drugs = cohort.avatars, cohort.drugs
+    names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
+    carriers = np.zeros(n_avatars)
+    carriers[stream(seed, "biomarker").permutation(n_avatars)[:n_biomarker]] = 1.0
+    cohort, population = drawn_avatars(card, named, names, carriers, seed=seed)
     days = _visit_days(names, seed)
     frames = [_measured(cohort, arm, days, stopping, seed) for arm in named]
     rows = pd.concat(frames, ignore_index=True).sort_values(
@@ -63,25 +63,23 @@ def synthetic_panel(
         {"tumor_type": tumor_type, card.biomarker: carriers.astype(int)}, index=pd.Index(names, name="avatar")
     )
     table = GrowthTable(rows, avatars, (), "synthetic panel", "", True)
-    return Panel(table, _population_truth(population, drugs), _avatar_truth(cohort))
+    return Panel(table, _population_truth(population, cohort.drugs), _avatar_truth(cohort))
 
 
-def cohort_from_priors(
-    card: ModelCard, arms: Sequence[str], *, n_avatars: int, n_biomarker: int, seed: int
-) -> tuple[Cohort, dict[str, Floats], Floats]:
-    """One population drawn from `card`'s priors: its avatars, its parameters, and which avatars carry the biomarker.
+def drawn_avatars(
+    card: ModelCard, arms: Sequence[str], names: Sequence[str], carriers: Floats, *, seed: int
+) -> tuple[Cohort, dict[str, Floats]]:
+    """Avatars `names` with the drugs of `arms`, and their population (one value, or one a drug), by `card`'s priors.
 
-    `arms` in canonical spelling. Parameters by name, (1,) or (drug,); carriers (avatar,) 0 or 1.
+    `carriers` (avatar,) is 1.0 where an avatar carries the card's biomarker. One replicate.
     """
-    drugs = tuple(sorted({drug for arm in arms for drug in drugs_of(arm)}, key=str.casefold))
+    named = [canonical_arm(arm) for arm in arms]
+    drugs = tuple(sorted({drug for arm in named for drug in drugs_of(arm)}, key=str.casefold))
     population = {
         name: card.prior_draw(name, drugs, stream(seed, "population", name)) for name in card.priors
     }
-    names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
-    carriers = np.zeros(n_avatars)
-    carriers[stream(seed, "biomarker").permutation(n_avatars)[:n_biomarker]] = 1.0
-    several = tuple(arm for arm in arms if len(drugs_of(arm)) > 1) if card.kinetics == "graded_kill" else ()
-    return _cohort(names, drugs, population, carriers, card, seed, several), population, carriers
+    several = tuple(arm for arm in named if len(drugs_of(arm)) > 1) if card.kinetics == "graded_kill" else ()
+    return _cohort(tuple(names), drugs, population, carriers, card, seed, several), population
 
 
 def _cohort(

@@ -12,7 +12,7 @@ import xarray as xr
 from avatar_trials.arms import UNTREATED
 from avatar_trials.designs import ArmSpec, TrialDesign
 from avatar_trials.emulate.cohort import Cohort
-from avatar_trials.emulate.panel import cohort_from_priors
+from avatar_trials.emulate.panel import drawn_avatars
 from avatar_trials.emulate.trial import emulate_trials
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
@@ -26,10 +26,8 @@ def untreated_prior_trials(
     Visits and rules of leaving are the design's.
     """
     seeds = stream(design.seed, "prior predictive").integers(2**62, size=populations)
-    drawn = [
-        cohort_from_priors(card, [UNTREATED], n_avatars=avatars, n_biomarker=0, seed=int(seed))[0]
-        for seed in seeds
-    ]
+    names, carriers = [f"avatar {n}" for n in range(1, avatars + 1)], np.zeros(avatars)
+    drawn = [drawn_avatars(card, [UNTREATED], names, carriers, seed=int(seed))[0] for seed in seeds]
     alone = design.model_copy(update={"arms": (ArmSpec(name=UNTREATED),), "mechanism": None})
     return emulate_trials(side_by_side(drawn), alone)
 

@@ -12,7 +12,7 @@ from avatar_trials.calibrate import likelihood
 from avatar_trials.calibrate.parameters import law_of
 from avatar_trials.calibrate.surprises import quantile_residuals, standardised
 from avatar_trials.card_files import load_design, load_model
-from avatar_trials.emulate.panel import cohort_from_priors
+from avatar_trials.emulate.panel import drawn_avatars
 from avatar_trials.emulate.prior_trials import side_by_side, untreated_prior_trials
 from avatar_trials.evidence.bands import ranks
 from avatar_trials.evidence.curvature import bend
@@ -161,7 +161,7 @@ def test_a_trial_of_the_model_is_out_as_often_as_said() -> None:
 def test_populations_side_by_side_are_those_alone() -> None:
     card = load_model("graded_kill")
     arms = ["untreated", "A", "B", "A + B"]
-    alone = [cohort_from_priors(card, arms, n_avatars=3, n_biomarker=1, seed=s)[0] for s in (1, 2)]
+    alone = [drawn_avatars(card, arms, ["a", "b", "c"], np.array([1.0, 0, 0]), seed=s)[0] for s in (1, 2)]
     both = side_by_side(alone)
     assert both.n_trials == 2
     for k, one in enumerate(alone):

@@ -326,3 +326,17 @@ def test_every_figure_can_be_drawn(frozen: xr.DataTree, trial: xr.Dataset) -> No
         figure = check.figure()
         figure.draw_without_rendering()
         assert all(axes.has_data() for axes in figure.axes if axes.axison), check.name
+
+
+def test_mice_kept_at_some_draws_only_are_read_there(frozen: xr.DataTree) -> None:
+    whole = frozen["posterior"].to_dataset()
+    of_mice = [name for name, values in whole.items() if {"untreated", "treated", "curve"} & set(values.dims)]
+    some = whole.isel(draw=slice(None, None, 5))
+    groups = {f"/{name}": frozen[name].to_dataset() for name in ("observed_data", "constant_data")}
+    apart = xr.DataTree.from_dict(
+        {**groups, "/posterior": whole.drop_vars(of_mice), "/thinned_posterior": some[of_mice]}
+    )
+    together = xr.DataTree.from_dict({**groups, "/posterior": some})
+    first, second = (surprises(tree, CARD, seed=1) for tree in (apart, together))
+    assert first.normal.shape == (20, frozen["observed_data"].sizes["obs"])
+    np.testing.assert_array_equal(first.normal, second.normal)
