@@ -177,3 +177,15 @@ def test_nobody_is_left_out_where_all_would_have_left() -> None:
     )
     np.testing.assert_allclose(made.forecast.weight, 1 / 20)
     assert mouse_forecasts.LEAVES_FOR_CERTAIN < 1.0
+
+
+def test_the_reading_that_ends_a_mouse_is_still_taken() -> None:
+    """Of two draws one reads too large on day 7: foreseen alike up to that visit, by the other alone from the next."""
+    expected = np.array([[5.3, 5.4, 9.0, 9.0], [5.3, 5.4, 5.5, 5.6]])
+    days = np.array([0.0, 3.0, 7.0, 10.0])
+    no_luck = np.zeros((2, 4))
+    stopping = NEVER.model_copy(update={"size_mm3": 1000.0})
+    made = marched(
+        expected, np.full((2, 4), 0.01), days, np.full(2, 0.1), no_luck, np.full(1, 5.3), stopping, LIMIT
+    )
+    np.testing.assert_allclose(made.forecast.weight[0], [0.5, 0.5, 0.5, 0.0], atol=1e-5)
