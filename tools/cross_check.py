@@ -59,7 +59,7 @@ def differences(one: xr.Dataset, other: xr.Dataset) -> pd.DataFrame:
     z = pd.DataFrame(
         {name: (b[name] - a[name]) / np.hypot(a[f"{name}_error"], b[f"{name}_error"]) for name in MEASURES}
     )
-    return z.assign(in_sd=(b["mean"] - a["mean"]) / a["sd"], first=a["mean"], other=b["mean"], sd=a["sd"])
+    return z.assign(in_sd=(b["mean"] - a["mean"]) / a["sd"], first=a["mean"], other=b["mean"], width=a["sd"])
 
 
 def beyond(z: pd.DataFrame, population: Sequence[str]) -> pd.DataFrame:
@@ -148,7 +148,7 @@ def _print_comparison(one: str, other: str, z: pd.DataFrame, population: Sequenc
     for row in z[of_population].reset_index().to_dict("records"):
         shown = " | ".join(f"{row[measure]:+.1f}" for measure in MEASURES)
         title = f"{row['parameter']} [{row['place']}]" if row["place"] else row["parameter"]
-        print(f"| {title} | {row['first']:.4g} | {row['other']:.4g} | {row['sd']:.2g} | {shown} |")
+        print(f"| {title} | {row['first']:.4g} | {row['other']:.4g} | {row['width']:.2g} | {shown} |")
     print(
         "\n| all of | numbers | root mean square z | largest z | means apart, at most, in SD |\n|---|---|---|---|---|"
     )

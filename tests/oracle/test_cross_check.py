@@ -18,9 +18,9 @@ def posterior(seed: int) -> xr.Dataset:
         {
             "mu_r": (("chain", "draw"), rng.normal(-2.5, 0.1, size)),
             "omega_r": (("chain", "draw"), rng.lognormal(-0.8, 0.4, size)),
-            "log_r": (("chain", "draw", "avatar"), rng.normal(-2.5, 0.4, (*size, 200))),
+            "log_r": (("chain", "draw", "avatar"), rng.normal(-2.5, 0.4, (*size, 40))),
         },
-        {"avatar": [f"X-{k}" for k in range(200)]},
+        {"avatar": [f"X-{k}" for k in range(40)]},
     )
 
 
@@ -30,10 +30,10 @@ def run(found: xr.Dataset) -> Sampled:
 
 def test_two_samples_of_one_law_agree() -> None:
     z = differences(posterior(1), posterior(2))
-    assert len(z) == 202
+    assert len(z) == 42
     assert beyond(z, POPULATION).empty
     columns = ["mean", "sd", "q5", "q50", "q95"]
-    assert 0.93 < np.sqrt(np.mean(z[columns].to_numpy() ** 2)) < 1.07  # z are in units of their own error
+    assert 0.8 < np.sqrt(np.mean(z[columns].to_numpy() ** 2)) < 1.2  # z are in units of their own error
     assert agreement([run(posterior(1)), run(posterior(2))], POPULATION)
 
 
