@@ -56,11 +56,7 @@ def calibrate_avatars(
         say(str(notice))
     say("compiling the model")
     model = build_model(curves, card)
-    # A slope that starts where its curve is stays there: jitter would put a chain into another reading of the curve.
-    jittered = {
-        variable for variable in model.free_RVs if card.kinetics == "two_clone" or variable.name != "slope"
-    }
-    compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered)
+    compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered(model, card))
     sampling = card.sampling
     say(f"sampling {sampling.chains} chains of {sampling.tune:,} + {sampling.draws:,} draws")
     tree = nutpie.sample(
@@ -103,6 +99,16 @@ def calibrate_avatars(
         "observation": json.dumps(card.observation.model_dump()),
     }
     return result
+
+
+def jittered(model: Any, card: ModelCard) -> set[Any]:
+    """Variables whose starting values are jittered.
+
+    Not a slope that starts where its curve is: jitter would put a chain into another reading of the curve.
+    """
+    return {
+        variable for variable in model.free_RVs if card.kinetics == "two_clone" or variable.name != "slope"
+    }
 
 
 def _progress(say: Callable[[str], None]) -> Callable[[Sequence[Any]], None]:

@@ -49,19 +49,10 @@ def synthetic_panel(
     below the detection limit are recorded as 0, as PDX Encyclopedia sheets do, and the others to 0.1 mm3.
     """
     named = [canonical_arm(arm) for arm in arms]
-    drugs = tuple(sorted({drug for arm in named for drug in drugs_of(arm)}, key=str.casefold))
-    population = {
-        name: prior.draws(len(drugs) if prior.by == "drug" else 1, stream(seed, "population", name))
-        for name, prior in card.priors.items()
-    }
     names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
     carriers = np.zeros(n_avatars)
     carriers[stream(seed, "biomarker").permutation(n_avatars)[:n_biomarker]] = 1.0
-    if card.kinetics == "graded_kill":
-        combinations = tuple(arm for arm in named if len(drugs_of(arm)) > 1)
-        cohort = _graded_cohort(names, drugs, combinations, population, carriers, card, seed)
-    else:
-        cohort = _cohort(names, drugs, population, carriers, card, seed)
+    cohort, population = drawn_avatars(card, named, names, carriers, seed=seed)
     days = _visit_days(names, seed)
     frames = [_measured(cohort, arm, days, stopping, seed) for arm in named]
     rows = pd.concat(frames, ignore_index=True).sort_values(
@@ -71,7 +62,28 @@ def synthetic_panel(
         {"tumor_type": tumor_type, card.biomarker: carriers.astype(int)}, index=pd.Index(names, name="avatar")
     )
     table = GrowthTable(rows, avatars, (), "synthetic panel", "", True)
-    return Panel(table, _population_truth(population, drugs), _avatar_truth(cohort))
+    return Panel(table, _population_truth(population, cohort.drugs), _avatar_truth(cohort))
+
+
+def drawn_avatars(
+    card: ModelCard, arms: Sequence[str], names: Sequence[str], carriers: Floats, *, seed: int
+) -> tuple[Cohort, dict[str, Floats]]:
+    """Avatars `names` with the drugs of `arms`, and their population (one value, or one a drug), by `card`'s priors.
+
+    `carriers` (avatar,) is 1.0 where an avatar carries the card's biomarker. One replicate.
+    """
+    named = [canonical_arm(arm) for arm in arms]
+    drugs = tuple(sorted({drug for arm in named for drug in drugs_of(arm)}, key=str.casefold))
+    population = {
+        name: prior.draws(len(drugs) if prior.by == "drug" else 1, stream(seed, "population", name))
+        for name, prior in card.priors.items()
+    }
+    if card.kinetics == "graded_kill":
+        combinations = tuple(arm for arm in named if len(drugs_of(arm)) > 1)
+        return _graded_cohort(
+            tuple(names), drugs, combinations, population, carriers, card, seed
+        ), population
+    return _cohort(tuple(names), drugs, population, carriers, card, seed), population
 
 
 def _cohort(
