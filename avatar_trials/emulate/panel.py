@@ -80,9 +80,7 @@ def drawn_avatars(
     }
     if card.kinetics == "graded_kill":
         combinations = tuple(arm for arm in named if len(drugs_of(arm)) > 1)
-        return _graded_cohort(
-            tuple(names), drugs, combinations, population, carriers, card, seed
-        ), population
+        return _graded_cohort(tuple(names), drugs, combinations, population, carriers, card, seed), population
     return _cohort(tuple(names), drugs, population, carriers, card, seed), population
 
 

@@ -57,14 +57,15 @@ def uniformity(ranks: Ints, n_draws: int) -> Uniformity:
     reached = counts.cumsum()[:-1]
     tails = _two_sided(n, n_draws)[np.arange(n_draws), reached]
     least = _least_of_uniform_ranks(n, n_draws)
-    p_band = float((1 + np.searchsorted(least, tails.min() * (1 + 1e-12), side="right")) / (1 + len(least)))
+    simulated = (1 + np.searchsorted(least, tails.min() * (1 + 1e-12), side="right")) / (1 + len(least))
     z = grid(n_draws)
     worst = int(tails.argmin())
     edges = np.linspace(0, n_draws + 1, min(BINS, max(2, n // 5)) + 1).round().astype(int)
     binned = np.add.reduceat(counts, edges[:-1])
     return Uniformity(
         n=n,
-        p_band=p_band,
+        # Beyond what was simulated, the sum over z bounds the chance of any.
+        p_band=float(min(simulated, n_draws * tails.min())),
         inside=bool(tails.min() >= _level_at_each(n, n_draws)),
         largest=float(reached[worst] / n - z[worst]),
         at=float(z[worst]),

@@ -6,7 +6,7 @@ Truth and readings come from the emulator, the posterior from the sampler's dens
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,15 @@ ENDPOINT_DAYS = np.arange(0.0, 121.0, 3.0)
 OF_AVATAR = ("log_r", "wander_avatar", "log_kill", "log_spread", "slowing", "resistance")
 
 
+def _same(thing: Any, *_: Any) -> Any:
+    return thing
+
+
 @dataclass(frozen=True)
 class Bench:
     """The mice and visits that every replicate has: one mouse an avatar and arm, all measured at every visit.
 
-    `ranked`: avatars whose own parameters are ranked. Half of the avatars carry the biomarker.
+    Parameters of the first `n_ranked` avatars are ranked.
     """
 
     card: ModelCard
@@ -78,18 +82,23 @@ class Bench:
 class Making:
     """How readings come from a truth. Anything but the defaults is a fault, planted to see that it is found."""
 
-    card: Callable[[ModelCard], ModelCard] = field(default=lambda card: card)
-    cohort: Callable[[Cohort], Cohort] = field(default=lambda cohort: cohort)
-    days: Callable[[Floats], Floats] = field(default=lambda days: days)
-    arm: Callable[[str], str] = field(default=lambda arm: arm)
-    luck: Callable[[str], str] = field(default=lambda arm: arm)
-    volumes: Callable[[Floats], Floats] = field(default=lambda volumes: volumes)
+    card: Callable[[ModelCard], ModelCard] = _same
+    cohort: Callable[[Cohort], Cohort] = _same
+    days: Callable[[Floats], Floats] = _same
+    arm: Callable[[str], str] = _same
+    luck: Callable[[str], str] = _same
+    chance: Callable[[Chance], Chance] = _same
+    mice: Callable[[Any], Any] = _same
+    volumes: Callable[[Floats, ModelCard], Floats] = _same
+
+
+AS_THEY_ARE = Making()
 
 
 @dataclass(frozen=True)
 class Replicate:
-    """A truth and its readings. population: name -> (1,) or (drug,); volume_mm3 and expected (log mm3, without wander
-    and error): (arm, avatar, visit), flat."""
+    """A truth and its readings. population: name -> (1,) or (1, drug); volume_mm3 and expected (log mm3, without wander
+    and error): flat (arm, avatar, visit)."""
 
     population: dict[str, Floats]
     cohort: Cohort
@@ -100,18 +109,23 @@ class Replicate:
 def drawn_replicate(bench: Bench, making: Making, *, seed: int) -> Replicate:
     """Population, avatars and mice by the card's priors, mice independent; volumes are not rounded."""
     days = np.array(bench.days)
-    cohort, population = drawn_avatars(
-        making.card(bench.card), bench.arms, bench.avatars, bench.carriers, seed=seed
-    )
-    volumes, expected = [], []
+    card = making.card(bench.card)
+    cohort, drawn = drawn_avatars(card, bench.arms, bench.avatars, bench.carriers, seed=seed)
+    population = {name: values[None] if card.priors[name].by else values for name, values in drawn.items()}
     seen_as, marched = making.cohort(cohort), making.days(days)
+    volumes, expected = [], []
     for arm in bench.arms:
-        deviates = chance(cohort.avatars, 1, len(days), luck(seed, "panel", making.luck(arm)))
-        mice = new_mice_under(seen_as, making.arm(arm), deviates, luck(seed, "cohort"))
-        volumes.append(measured_volumes(seen_as, mice, deviates, marched)[0])
+        of_mice = luck(seed, "replicate", making.luck(arm))
+        deviates = making.chance(chance(cohort.avatars, 1, len(days), of_mice))
+        mice = new_mice_under(cohort, arm, deviates, luck(seed, "cohort"))
         expected.append(_latent(mice, cohort, days)[0])
+        measured = making.mice(new_mice_under(seen_as, making.arm(arm), deviates, luck(seed, "cohort")))
+        volumes.append(measured_volumes(seen_as, measured, deviates, marched)[0])
     return Replicate(
-        population, cohort, making.volumes(np.stack(volumes)).reshape(-1), np.stack(expected).reshape(-1)
+        population,
+        cohort,
+        making.volumes(np.stack(volumes), card).reshape(-1),
+        np.stack(expected).reshape(-1),
     )
 
 
@@ -131,7 +145,11 @@ def parameters(population: dict[str, Floats], cohort: Cohort, bench: Bench) -> Q
     }
     for name in OF_AVATAR:
         values = np.asarray(getattr(cohort, name))
-        if values.ndim < 2 or values.shape[1] != len(cohort.avatars) or (name == "slowing" and values.ndim < 3):
+        if (
+            values.ndim < 2
+            or values.shape[1] != len(cohort.avatars)
+            or (name == "slowing" and values.ndim < 3)
+        ):
             continue
         for i, avatar in enumerate(cohort.avatars[: bench.n_ranked]):
             if values.ndim == 2:
@@ -162,18 +180,14 @@ def endpoints(cohort: Cohort, bench: Bench) -> Quantities:
     return found
 
 
-def log_likelihood(
-    expected: Floats, values: dict[str, Any], curves: Curves, card: ModelCard
-) -> float:
+def log_likelihood(expected: Floats, values: dict[str, Any], curves: Curves, card: ModelCard) -> float:
     """Log density of all readings of `curves` about `expected` (obs), by one draw's caliper and wander."""
     floor = card.observation.diameter_floor_mm3
     squared = caliper.log_variance(np.exp(expected), values["delta"], values["sigma_p"], floor)
     visits = likelihood.Visits.of(curves.obs_curve, curves.day, curves.censored)
     weekly = weekly_of(values, curves)
     residual = curves.log_volume - expected
-    density, *_ = likelihood.filtered(
-        residual, squared, weekly**2, visits.gap, visits.first, visits.below
-    )
+    density, *_ = likelihood.filtered(residual, squared, weekly**2, visits.gap, visits.first, visits.below)
     return float(density.sum())
 
 
