@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ class Curves:
     def n_untreated(self) -> int:
         """Number of untreated curves, which come first."""
         return int((~self.given.any(axis=1)).sum())
+
+    def reading(self, volume_mm3: Floats, limit_mm3: float) -> Curves:
+        """The same mice and visits with other volumes (obs)."""
+        log_volume, censored = np.log(np.maximum(volume_mm3, limit_mm3)), volume_mm3 < limit_mm3
+        return replace(self, volume_mm3=volume_mm3, log_volume=log_volume, censored=censored)
 
 
 def curves_of(

@@ -13,7 +13,7 @@ from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.graded_likelihood import log_likelihood
 from avatar_trials.calibrate.levels import avatar_level
 from avatar_trials.calibrate.likelihood import Visits
-from avatar_trials.calibrate.parameters import constant, prior
+from avatar_trials.calibrate.parameters import constant, measured, prior
 from avatar_trials.kinetics import graded
 from avatar_trials.kinetics.namespace import softplus
 from avatar_trials.model_cards import ModelCard
@@ -42,7 +42,7 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
 
     several = np.flatnonzero(given.sum(axis=1) > 1)
     alone = np.flatnonzero(given.sum(axis=1) == 1)
-    stretched = pm.Flat("stretched_slope", dims="treated", initval=stretched_slope(_first_slopes(curves)))
+    stretched = pm.Flat("stretched_slope", dims="treated", initval=stretched_slope(first_slopes(curves)))
     slope = pm.Deterministic("slope", SLOPE_REACH * pt.sinh(stretched / SLOPE_REACH), dims="treated")
     follow_up = curves.follow_up[n:]
     u = (growth - slope) / SOFT_AT_ZERO
@@ -77,6 +77,7 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
 
     own_wander = pt.exp(prior("omega_wander", card) * pm.Normal("wander_deviation", 0.0, 1.0, dims="avatar"))
     weekly = pm.Deterministic("wander_avatar", prior("wander", card) * own_wander, dims="avatar")
+    log_volume, below = measured(curves)
     density = log_likelihood(
         log_start,
         pt.concatenate([pt.exp(untreated), growth]),
@@ -89,8 +90,8 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         card.observation.diameter_floor_mm3,
         curves.obs_curve,
         curves.day,
-        curves.log_volume,
-        Visits.of(curves.obs_curve, curves.day, curves.censored),
+        log_volume,
+        Visits.of(curves.obs_curve, curves.day, below),
     )
     pm.Potential("readings", density)
 
@@ -156,8 +157,8 @@ def _exponents(curves: Curves, card: ModelCard) -> Any:
     return pt.exp(pm.Deterministic("eta_combination", own, dims="combination"))
 
 
-def _first_slopes(curves: Curves) -> Any:
-    """Mean log slope of each treated curve through its starting volume, shrunk: where chains start."""
+def first_slopes(curves: Curves) -> Any:
+    """Mean log slope (treated,) of each curve through its starting volume, shrunk: where chains start. 1/day."""
     size = len(curves.curve_names)
     rise = curves.log_volume - np.log(210.0)
     cross = np.bincount(curves.obs_curve, curves.day * rise, minlength=size)

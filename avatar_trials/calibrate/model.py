@@ -16,8 +16,11 @@ pytensor.config.numba__fastmath = False
 HIERARCHIES = {"two_clone": two_clones.readings, "graded_kill": graded_kill.readings}
 
 
-def build_model(curves: Curves, card: ModelCard) -> pm.Model:
-    """The joint density of the card's hierarchy and the curves. Dims: avatar, drug, curve, untreated, treated."""
+def build_model(curves: Curves, card: ModelCard, *, exchangeable: bool = False) -> pm.Model:
+    """The joint density of the card's hierarchy and the curves. Dims: avatar, drug, curve, untreated, treated.
+
+    `exchangeable`: the readings are data of the model (`log_volume`, `below_limit`), for others to take their place.
+    """
     coords = {
         "avatar": curves.avatars,
         "drug": curves.drugs,
@@ -28,6 +31,9 @@ def build_model(curves: Curves, card: ModelCard) -> pm.Model:
         "combination": curves.combinations,
     }
     with pm.Model(coords=coords) as model:
+        if exchangeable:
+            pm.Data("log_volume", curves.log_volume)
+            pm.Data("below_limit", curves.censored)
         # Not centred: a caliper tells one starting volume about as well as the others do.
         deviation = pm.Normal("start_deviation", 0.0, 1.0, dims="curve")
         start = prior("mu_v", card) + prior("sigma_v", card) * deviation

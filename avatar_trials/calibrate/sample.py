@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import nutpie
@@ -67,13 +68,7 @@ def calibrate_avatars(
         say(str(notice))
     say("compiling the model")
     model = build_model(curves, card)
-    # A slope that starts where its curve is stays there: jitter would put a chain into another reading of the curve.
-    jittered = {
-        variable
-        for variable in model.free_RVs
-        if card.kinetics == "two_clone" or variable.name != "stretched_slope"
-    }
-    compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered)
+    compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered(model, card))
     sampling = card.sampling
     say(f"sampling {sampling.chains} chains of {sampling.tune:,} + {sampling.draws:,} draws")
     with TemporaryDirectory() as temporary:
@@ -116,6 +111,18 @@ def calibrate_avatars(
         "observation": json.dumps(card.observation.model_dump()),
     }
     return result
+
+
+def jittered(model: Any, card: ModelCard) -> set[Any]:
+    """Variables whose starting values are jittered.
+
+    Not a slope that starts where its curve is: jitter would put a chain into another reading of the curve.
+    """
+    return {
+        variable
+        for variable in model.free_RVs
+        if card.kinetics == "two_clone" or variable.name != "stretched_slope"
+    }
 
 
 def _with_units(posterior: xr.Dataset, card: ModelCard) -> xr.Dataset:
