@@ -40,7 +40,7 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
 
     several = np.flatnonzero(given.sum(axis=1) > 1)
     alone = np.flatnonzero(given.sum(axis=1) == 1)
-    slope = pm.Flat("slope", dims="treated", initval=first_slopes(curves))
+    slope = pm.Flat("slope", dims="treated", initval=_first_slopes(curves))
     follow_up = curves.follow_up[n:]
     u = (growth - slope) / SOFT_AT_ZERO
     log_total = pt.log(SOFT_AT_ZERO * follow_up * softplus(u, pt))
@@ -165,8 +165,8 @@ def _exponents(curves: Curves, card: ModelCard) -> Any:
     return pt.exp(pm.Deterministic("eta_combination", own, dims="combination"))
 
 
-def first_slopes(curves: Curves) -> Any:
-    """Mean log slope (treated,) of each curve through its starting volume, shrunk: where chains start. 1/day."""
+def _first_slopes(curves: Curves) -> Any:
+    """Mean log slope of each treated curve through its starting volume, shrunk: where chains start."""
     size = len(curves.curve_names)
     rise = curves.log_volume - np.log(210.0)
     cross = np.bincount(curves.obs_curve, curves.day * rise, minlength=size)
