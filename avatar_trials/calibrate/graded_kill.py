@@ -42,7 +42,7 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
 
     several = np.flatnonzero(given.sum(axis=1) > 1)
     alone = np.flatnonzero(given.sum(axis=1) == 1)
-    stretched = pm.Flat("stretched_slope", dims="treated", initval=stretched_slope(first_slopes(curves)))
+    stretched = pm.Flat("stretched_slope", dims="treated", initval=stretched_slope(_first_slopes(curves)))
     slope = pm.Deterministic("slope", SLOPE_REACH * pt.sinh(stretched / SLOPE_REACH), dims="treated")
     follow_up = curves.follow_up[n:]
     u = (growth - slope) / SOFT_AT_ZERO
@@ -157,8 +157,8 @@ def _exponents(curves: Curves, card: ModelCard) -> Any:
     return pt.exp(pm.Deterministic("eta_combination", own, dims="combination"))
 
 
-def first_slopes(curves: Curves) -> Any:
-    """Mean log slope (treated,) of each curve through its starting volume, shrunk: where chains start. 1/day."""
+def _first_slopes(curves: Curves) -> Any:
+    """Mean log slope of each treated curve through its starting volume, shrunk: where chains start."""
     size = len(curves.curve_names)
     rise = curves.log_volume - np.log(210.0)
     cross = np.bincount(curves.obs_curve, curves.day * rise, minlength=size)

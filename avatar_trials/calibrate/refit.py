@@ -11,7 +11,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials.calibrate.curves import Curves
-from avatar_trials.calibrate.graded_kill import first_slopes, stretched_slope
 from avatar_trials.calibrate.model import build_model
 from avatar_trials.calibrate.sample import jittered
 from avatar_trials.model_cards import ModelCard
@@ -25,6 +24,7 @@ class Refit:
     def __init__(self, curves: Curves, card: ModelCard) -> None:
         self.curves, self.card = curves, card
         model = build_model(curves, card, exchangeable=True)
+        self._by_readings = [v.name for v in model.free_RVs if v not in jittered(model, card)]
         self._compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered(model, card))
 
     def fit(self, volume_mm3: Floats, *, seed: int, chains: int, tune: int, draws: int) -> xr.DataTree:
@@ -37,7 +37,7 @@ class Refit:
             raise ValueError(f"expected {len(self.curves.day)} volumes, one a visit, got {len(volume_mm3)}")
         curves = self.curves.reading(volume_mm3, self.card.observation.detection_limit_mm3)
         compiled = self._compiled.with_data(log_volume=curves.log_volume, below_limit=curves.censored)
-        compiled = replace(compiled, initial_point_func=self._starting(first_slopes(curves)))
+        compiled = replace(compiled, initial_point_func=self._starting(curves))
         return nutpie.sample(
             compiled,
             draws=draws,
@@ -49,17 +49,21 @@ class Refit:
             progress_bar=False,
         )
 
-    def _starting(self, slopes: Floats) -> Any:
-        """Where a chain of this seed starts: as compiled, but for the slopes, which go by the readings at hand."""
-        jittered_start = self._compiled.initial_point_func
-        if self.card.kinetics == "two_clone":
-            return jittered_start
+    def _starting(self, curves: Curves) -> Any:
+        """Where a chain of this seed starts: as compiled, but for what starts by the readings at hand."""
+        compiled_start = self._compiled.initial_point_func
+        if not self._by_readings:
+            return compiled_start
+        model = build_model(curves, self.card)
         names, places, _ = self._compiled.shape_info
-        slope = places[names.index("stretched_slope")]
+        starts = {
+            places[names.index(name)]: model.rvs_to_initial_values[model[name]] for name in self._by_readings
+        }
 
         def start(seed: Any) -> Floats:
-            point: Floats = np.array(jittered_start(seed))
-            point[slope] = stretched_slope(slopes)
+            point: Floats = np.array(compiled_start(seed))
+            for place, value in starts.items():
+                point[place] = value
             return point
 
         return start

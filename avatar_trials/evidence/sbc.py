@@ -137,7 +137,7 @@ class RankCheck:
 
     def figure(self) -> Figure:
         """ECDF of the ranks less the diagonal, quantity by quantity, in its simultaneous band."""
-        names = sorted(self.ranks.columns, key=list(self.ranks.columns).index)
+        names = list(self.ranks.columns)
         rows = -(-len(names) // PANELS_ABREAST)
         figure = Figure(figsize=(2.0 * PANELS_ABREAST, 1.5 * rows), layout="constrained")
         axes = figure.subplots(rows, PANELS_ABREAST, sharex=True, sharey=True, squeeze=False)
