@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from avatar_trials.arms import canonical_arm, drugs_of
 from avatar_trials.designs import Stopping
-from avatar_trials.emulate.cohort import CONSTANTS, GRADED_SCALARS, SCALARS, Cohort
+from avatar_trials.emulate.cohort import CONSTANTS, Cohort, scalars_of
 from avatar_trials.emulate.mice import chance, luck
 from avatar_trials.emulate.trial import follow, measured_volumes, new_mice_under
 from avatar_trials.intake import GrowthTable
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
 
@@ -57,7 +58,7 @@ def synthetic_panel(
     names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
     carriers = np.zeros(n_avatars)
     carriers[stream(seed, "biomarker").permutation(n_avatars)[:n_biomarker]] = 1.0
-    if card.kinetics == "graded_kill":
+    if card.kinetics in KILL_LAWS:
         combinations = tuple(arm for arm in named if len(drugs_of(arm)) > 1)
         cohort = _graded_cohort(names, drugs, combinations, population, carriers, card, seed)
     else:
@@ -88,6 +89,7 @@ def _cohort(
         return np.stack([stream(seed, purpose, name).standard_normal(width) for name in names])
 
     one = {name: float(values[0]) for name, values in population.items() if card.priors[name].by is None}
+    one |= card.fixed_parameters
     shared = np.sqrt(one["h2"]) * normal("shared sensitivity", 1)
     own = np.sqrt(1.0 - one["h2"]) * normal("sensitivity", shape[1])
     log_kill = (
@@ -98,8 +100,8 @@ def _cohort(
     return Cohort(
         avatars=names,
         drugs=drugs,
-        population={name: np.array([one[name]]) for name in SCALARS},
-        slowing=population["slowing"][None],
+        population={name: np.array([one[name]]) for name in scalars_of(card.kinetics)},
+        slowing=population.get("slowing", np.full(shape[1], one.get("slowing")))[None],
         log_r=one["mu_r"] + one["omega_r"] * normal("growth", 1)[None, :, 0],
         log_kill=log_kill[None],
         resistance=(one["mu_q"] + one["omega_q"] * normal("resistance", shape[1]))[None],
@@ -107,6 +109,7 @@ def _cohort(
         constants={name: card.constant(name) for name in CONSTANTS},
         detection_limit_mm3=card.observation.detection_limit_mm3,
         diameter_floor_mm3=card.observation.diameter_floor_mm3,
+        deceleration_law=card.deceleration_law,
     )
 
 
@@ -124,20 +127,25 @@ def _graded_cohort(
 
     n_drugs = len(drugs)
     one = {name: float(values[0]) for name, values in population.items() if card.priors[name].by is None}
+    one |= card.fixed_parameters
     shared = np.sqrt(one["h2"]) * normal("shared sensitivity", 1)
     own = np.sqrt(1.0 - one["h2"]) * normal("sensitivity", n_drugs)
     between = one["omega_k"] * population["omega_k_of_drug"]
     log_kill = (
         population["mu_k"] + carriers[:, None] * population["biomarker_kill"] + between * (shared + own)
     )
-    log_slowing = population["mu_slowing"] + one["omega_slowing"] * normal("slowing", n_drugs)
-    log_spread = population["mu_spread"] + one["omega_spread"] * normal("spread of kill", n_drugs)
+    slowing, log_spread = np.full((len(names), n_drugs), one.get("slowing", 0.0)), np.zeros(log_kill.shape)
+    if "slowing" not in one:
+        slowing = np.exp(population["mu_slowing"] + one["omega_slowing"] * normal("slowing", n_drugs))
+    if KILL_LAWS[card.kinetics].spreads:
+        log_spread = population["mu_spread"] + one["omega_spread"] * normal("spread of kill", n_drugs)
+    log_wander = one.get("omega_wander", 0.0) * normal("wander", 1)[None, :, 0]
     etas = [stream(seed, "exponent", arm).standard_normal() for arm in combinations]
     return Cohort(
         avatars=names,
         drugs=drugs,
-        population={name: np.array([one[name]]) for name in GRADED_SCALARS},
-        slowing=np.exp(log_slowing)[None],
+        population={name: np.array([one[name]]) for name in scalars_of(card.kinetics)},
+        slowing=slowing[None],
         log_r=one["mu_r"] + one["omega_r"] * normal("growth", 1)[None, :, 0],
         log_kill=log_kill[None],
         resistance=np.zeros(0),
@@ -145,11 +153,12 @@ def _graded_cohort(
         constants={name: constant.value for name, constant in card.constants.items()},
         detection_limit_mm3=card.observation.detection_limit_mm3,
         diameter_floor_mm3=card.observation.diameter_floor_mm3,
-        kinetics="graded_kill",
+        kinetics=card.kinetics,
         log_spread=log_spread[None],
-        wander_avatar=one["wander"] * np.exp(one["omega_wander"] * normal("wander", 1)[None, :, 0]),
+        wander_avatar=one["wander"] * np.exp(log_wander),
         combinations=combinations,
         eta_combination=one["eta"] + card.constant("eta_combination_sd") * np.array([etas]),
+        deceleration_law=card.deceleration_law,
     )
 
 
@@ -203,7 +212,7 @@ def _population_truth(population: dict[str, Floats], drugs: tuple[str, ...]) -> 
 def _avatar_truth(cohort: Cohort) -> pd.DataFrame:
     rows = []
     of_drug = {"log_kill": cohort.log_kill}
-    if cohort.kinetics == "graded_kill":
+    if cohort.kinetics in KILL_LAWS:
         of_drug |= {"log_spread": cohort.log_spread, "slowing": cohort.slowing}
     else:
         of_drug["resistance"] = cohort.resistance
