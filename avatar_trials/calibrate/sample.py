@@ -155,4 +155,6 @@ def _data_groups(curves: Curves, limit_mm3: float) -> tuple[xr.Dataset, xr.Datas
         coords={"mouse": curves.curve_names},
         attrs={"detection_limit_mm3": limit_mm3},
     )
+    if curves.biomarker is not None:
+        constant["biomarker"] = ("mouse", curves.biomarker[curves.curve_avatar])
     return observed, constant
