@@ -67,7 +67,9 @@ def _read(path: Path, shown: str) -> tuple[dict[str, Any], bytes, str]:
     return content, raw, text
 
 
-def _with_inherited(path: Path, shown: str, heirs: tuple[Path, ...] = ()) -> tuple[dict[str, Any], bytes, str]:
+def _with_inherited(
+    path: Path, shown: str, heirs: tuple[Path, ...] = ()
+) -> tuple[dict[str, Any], bytes, str]:
     """A model card's content with what it takes from the library's card that it extends, and of both the bytes."""
     content, raw, text = _read(path, shown)
     if "extends" not in content:
@@ -80,7 +82,9 @@ def _with_inherited(path: Path, shown: str, heirs: tuple[Path, ...] = ()) -> tup
     ancestor = find_card("models", name)
     if ancestor in (*heirs, path.resolve()):
         what = f"extends {name!r}, which extends this card"
-        raise InputError(Problem("D82", "error", what, "Write one of them out in full", shown, line, "extends"))
+        raise InputError(
+            Problem("D82", "error", what, "Write one of them out in full", shown, line, "extends")
+        )
     inherited, above, _ = _with_inherited(ancestor, name, (*heirs, path.resolve()))
     return inherit(inherited, content), above + raw, text
 

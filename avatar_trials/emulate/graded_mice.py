@@ -1,4 +1,4 @@
-"""New mice of an avatar whose tumour a law of kill describes: kill that may spread or fade, growth slowed by the drug."""
+"""New mice of an avatar whose tumour follows a law of kill: kill that may spread, growth that is slowed."""
 
 from __future__ import annotations
 

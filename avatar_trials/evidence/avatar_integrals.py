@@ -3,12 +3,14 @@
 Everything of an avatar is integrated out, its mice's own parameters within its levels: left in, leave-one-out would ask
 what a curve's readings are given parameters that hardly anything but these readings tell, and its importance weights
 have no variance. Each mouse is integrated by points about what the posterior says of it, the levels by points about
-theirs, the avatar's wander by quadrature. Points are shared by all draws, so that their errors mostly cancel in weights.
+theirs, the avatar's wander by quadrature. All draws share the points, so that errors mostly cancel in weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -34,45 +36,64 @@ WANDER_NODES = 4
 WIDER = 1.4
 
 
-def integrated(tree: xr.DataTree, *, draws: int, samples: int, seed: int) -> xr.Dataset:
+def integrated(
+    tree: xr.DataTree,
+    *,
+    draws: int,
+    samples: int,
+    seed: int,
+    population: xr.DataTree | None = None,
+    avatars: Sequence[str] | None = None,
+) -> xr.Dataset:
     """Log densities given the population, draw by draw, with everything of the avatar integrated out.
 
-    `of_avatar` (chain, draw, place): of all readings of an avatar. `of_mouse` (chain, draw, mouse): of a mouse's readings
-    given those of its avatar's other mice. `avatar_error`, `mouse_error`, of the same dims: Monte Carlo standard errors,
-    from two independent sets of points. About `draws` of the posterior's draws; `samples` points a mouse and a set of
-    levels. `place` are the avatars.
+    `of_avatar` (chain, draw, avatar): of all readings of an avatar. `of_mouse` (chain, draw, mouse): of a mouse's
+    readings given those of its avatar's other mice. `avatar_error`, `mouse_error`, same dims: Monte Carlo errors, from
+    two independent sets of points. About `draws` of the posterior's draws; `samples` points (a power of 2) a mouse
+    and a set of levels. The population is that of `tree`, or of another posterior `population` of the same card and
+    drugs; `avatars` are some of the tree's.
     """
-    thin = _thinned(tree, draws)
-    posterior, constant = thin["posterior"].to_dataset(), thin["constant_data"].to_dataset()
-    n_chains, n_draws = posterior.sizes["chain"], posterior.sizes["draw"]
-    cohort = _in_order(cohort_from_posterior(thin, n_chains * n_draws, seed=seed))
+    thin = _thinned(population or tree, draws)
+    posterior, constant = thin["posterior"].to_dataset(), tree["constant_data"].to_dataset()
+    sizes = posterior.sizes["chain"], posterior.sizes["draw"]
+    cohort = _in_order(cohort_from_posterior(thin, sizes[0] * sizes[1], seed=seed))
     drawn = {
         str(name): values.values.reshape(-1, *values.shape[2:])
         for name, values in posterior.items()
         if set(values.dims) <= {"chain", "draw", "drug"}
     }
-    of_avatar = np.empty((REPEATS, n_chains * n_draws, len(cohort.avatars)))
-    of_mouse = np.empty((REPEATS, n_chains * n_draws, constant.sizes["mouse"]))
-    for i, name in enumerate(cohort.avatars):
-        mice = np.flatnonzero(constant["avatar"].values == name)
-        carrier = float(constant["biomarker"].values[mice[0]]) if "biomarker" in constant else 0.0
-        names, levels = levels_of(tree["posterior"].to_dataset(), i)
+    known = [str(name) for name in tree["posterior"].to_dataset()["avatar"].values]
+    of_avatar, of_mouse, mice = [], [], list[int]()
+    for name in avatars or known:
+        own = np.flatnonzero(constant["avatar"].values == name)
+        carrier = float(constant["biomarker"].values[own[0]]) if "biomarker" in constant else 0.0
+        names, levels = levels_of(tree["posterior"].to_dataset(), known.index(name))
         law = avatar_law(tree, names, drawn, carrier)
-        for repeat in range(REPEATS):
-            rng = stream(seed, "avatar integral", name, str(repeat))
-            whole, without = _avatar(tree, cohort.of([name]), law, levels, mice, samples, rng, i)
-            of_avatar[repeat, :, i] = whole
-            of_mouse[repeat, :, mice] = whole - without
-    dims = (("chain", "draw", "place"), ("chain", "draw", "mouse"))
-    result = {}
-    for unit, dim, values in (("avatar", dims[0], of_avatar), ("mouse", dims[1], of_mouse)):
-        shape = (n_chains, n_draws, values.shape[2])
-        mean = logsumexp(values, axis=0) - np.log(REPEATS)
-        result[f"of_{unit}"] = (dim, mean.reshape(shape))
-        result[f"{unit}_error"] = (dim, 0.5 * np.abs(values[0] - values[1]).reshape(shape))
-    return xr.Dataset(
-        result, {"place": list(cohort.avatars), "mouse": constant["mouse"].values, "chain": posterior["chain"].values}
-    )
+        # Whose cohort it is does not matter: its levels are put in their place.
+        alone = cohort.of([name if name in cohort.avatars else cohort.avatars[0]])
+        found = [
+            _avatar(tree, alone, law, levels, own, samples, _rng(seed, name, repeat), known.index(name))
+            for repeat in range(REPEATS)
+        ]
+        of_avatar.append(np.stack([whole for whole, _ in found], axis=1))
+        of_mouse += list(np.stack([whole - without for whole, without in found], axis=2))
+        mice += own.tolist()
+    order = np.argsort(mice)
+    result: dict[str, Any] = {}
+    for unit, values in (("avatar", np.stack(of_avatar)), ("mouse", np.stack(of_mouse)[order])):
+        shape = (len(values), *sizes)
+        mean = logsumexp(values, axis=2) - np.log(REPEATS)
+        result[f"of_{unit}"] = ((unit, "chain", "draw"), mean.reshape(shape))
+        result[f"{unit}_error"] = (
+            (unit, "chain", "draw"),
+            0.5 * np.abs(values[..., 0] - values[..., 1]).reshape(shape),
+        )
+    coords = {"avatar": list(avatars or known), "mouse": constant["mouse"].values[np.sort(mice)]}
+    return xr.Dataset(result, coords).transpose("chain", "draw", ...)
+
+
+def _rng(seed: int, avatar: str, repeat: int) -> np.random.Generator:
+    return stream(seed, "avatar integral", avatar, str(repeat))
 
 
 def _avatar(
@@ -107,7 +128,7 @@ def _mouse(
     rng: np.random.Generator,
 ) -> Floats:
     """Log density (T, M, G) of a mouse's readings given levels (M) and wander (G), its own coordinates integrated."""
-    arm = str(tree["constant_data"]["arm"].values[mouse])
+    arm = str(tree["constant_data"].to_dataset()["arm"].values[mouse])
     points, log_proposal = proposed(posterior_coordinates(tree, mouse, arm), samples, rng)
     middle = mouse_law(alone, arm)
     log_value = log_density_of(alone, middle, readings_of(tree, mouse), points, weekly)
@@ -164,7 +185,16 @@ def _log_mean(values: Floats, samples: int) -> Floats:
 def _in_order(cohort: Cohort) -> Cohort:
     """The same replicates in the order of the posterior's draws."""
     order = np.argsort(cohort.draw)
-    arrays = ("slowing", "log_r", "log_kill", "resistance", "log_spread", "wander_avatar", "eta_combination", "draw")
+    arrays = (
+        "slowing",
+        "log_r",
+        "log_kill",
+        "resistance",
+        "log_spread",
+        "wander_avatar",
+        "eta_combination",
+        "draw",
+    )
     return replace(
         cohort,
         population={name: values[order] for name, values in cohort.population.items()},

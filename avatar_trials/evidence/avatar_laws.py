@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -86,14 +87,12 @@ def cohort_at(cohort: Cohort, names: tuple[str, ...], points: Floats) -> Cohort:
         place = [k for k, known in enumerate(names) if known == name]
         return every[:, None, place]
 
-    repeated = {
+    repeated: dict[str, Any] = {
         name: np.repeat(getattr(cohort, name), n_points, axis=0)
         for name in ("slowing", "log_spread", "wander_avatar", "eta_combination", "resistance")
     }
-    changed = {
-        name: np.exp(level(name)) if name == "slowing" else level(name)
-        for name in ("log_kill", "resistance", "log_spread", "slowing")
-        if name in names
+    changed: dict[str, Any] = {
+        name: np.exp(level(name)) if name == "slowing" else level(name) for name in set(names) - {"log_r"}
     }
     return replace(
         cohort,

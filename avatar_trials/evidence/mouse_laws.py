@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import multivariate_t
+from scipy.stats import chi2, multivariate_t, norm, qmc
 
 from avatar_trials.arms import UNTREATED
 from avatar_trials.calibrate import likelihood
@@ -54,7 +54,7 @@ def readings_of(tree: xr.DataTree, mouse: int) -> Readings:
     """The readings of one mouse, by its place in the posterior's `constant_data`."""
     constant = tree["constant_data"].to_dataset()
     here = constant["curve"].values == mouse
-    volume = tree["observed_data"]["volume_mm3"].values[here]
+    volume = tree["observed_data"].to_dataset()["volume_mm3"].values[here]
     limit = float(constant.attrs["detection_limit_mm3"])
     return Readings(constant["day"].values[here], np.log(np.maximum(volume, limit)), volume < limit)
 
@@ -125,7 +125,9 @@ def _filtered(
         for g in range(weekly_squared.shape[1]):
             weekly[:] = weekly_squared[t, g]
             for n in range(n_points):
-                total[t, n, g] = likelihood.foreseen(residual[t, n], squared[t, n], weekly, gap, first, below)[0].sum()
+                total[t, n, g] = likelihood.foreseen(
+                    residual[t, n], squared[t, n], weekly, gap, first, below
+                )[0].sum()
     return total
 
 
@@ -133,11 +135,13 @@ def proposed(
     draws: Floats, samples: int, rng: np.random.Generator, *, wider: float = 1.0
 ) -> tuple[Floats, Floats]:
     """Points (samples, k) of a Student t about the mean of `draws` (S, k), `wider` than their covariance, and their log
-    density (samples,)."""
-    shape = wider * np.atleast_2d(np.cov(draws.T)) + 1e-10 * np.eye(draws.shape[1])
-    law = multivariate_t(draws.mean(axis=0), shape, df=PROPOSAL_FREEDOM, seed=rng)
-    points = np.reshape(law.rvs(samples), (samples, draws.shape[1]))
-    return points, np.atleast_1d(law.logpdf(points))
+    density (samples,). `samples` is a power of 2: the points are a scrambled Sobol net."""
+    size = draws.shape[1]
+    shape = wider * np.atleast_2d(np.cov(draws.T)) + 1e-10 * np.eye(size)
+    net = qmc.Sobol(size + 1, rng=rng).random_base2(int(samples).bit_length() - 1)
+    normal, squared = norm.ppf(net[:, :size]), chi2.ppf(net[:, size:], PROPOSAL_FREEDOM) / PROPOSAL_FREEDOM
+    points = draws.mean(axis=0) + (normal @ np.linalg.cholesky(shape).T) / np.sqrt(squared)
+    return points, np.atleast_1d(multivariate_t.logpdf(points, draws.mean(axis=0), shape, PROPOSAL_FREEDOM))
 
 
 def posterior_coordinates(tree: xr.DataTree, mouse: int, arm: str) -> Floats:
