@@ -32,7 +32,7 @@ from avatar_trials.seeds import stream
 Floats = NDArray[np.float64]
 
 REPEATS = 2
-WANDER_NODES = 4
+WANDER_NODES = 6
 WIDER = 1.4
 
 
@@ -171,9 +171,10 @@ def _wander_nodes(tree: xr.DataTree, law: AvatarLaw, place: int) -> tuple[Floats
         return np.exp(mean)[:, None], np.zeros((len(mean), 1))
     own = np.log(posterior["wander_avatar"].values[..., place])
     nodes, weights = np.polynomial.hermite_e.hermegauss(WANDER_NODES)
-    at = own.mean() + own.std() * nodes
+    scale = np.sqrt(WIDER) * own.std()
+    at = own.mean() + scale * nodes
     log_law = -0.5 * ((at - mean[:, None]) / spread[:, None]) ** 2 - np.log(spread)[:, None]
-    log_weight = np.log(weights) + 0.5 * nodes**2 + np.log(own.std()) - 0.5 * np.log(2.0 * np.pi)
+    log_weight = np.log(weights) + 0.5 * nodes**2 + np.log(scale) - 0.5 * np.log(2.0 * np.pi)
     return np.tile(np.exp(at), (len(mean), 1)), log_law + log_weight
 
 

@@ -149,8 +149,9 @@ def by_quadrature(one: dict[str, float]) -> tuple[float, float]:
     nodes, weights = np.polynomial.hermite_e.hermegauss(16)
     weights = weights / weights.sum()
 
-    def mouse(log_start: Any, growth: Any, kill: Any, arm: str) -> Any:
-        """Density of a mouse's readings, for arrays of curves."""
+    def mouse(arm: str, *curves: Any) -> Any:
+        """Density of a mouse's readings, for arrays of log starting volumes, growth and kill."""
+        log_start, growth, kill = np.broadcast_arrays(*curves)
         m = KILL_LAWS["exponential"].log_growth(growth[..., None] * DAYS, DAYS, kill[..., None], 0.0)
         expected = log_start[..., None] + clones.size_from_growth(m, one["deceleration"])
         squared = caliper.log_variance(np.exp(expected), one["delta"], one["sigma_p"], 5.0)
@@ -169,7 +170,7 @@ def by_quadrature(one: dict[str, float]) -> tuple[float, float]:
     log_kill = one["mu_k"] + between * nodes
     start = one["mu_v"] + one["sigma_v"] * nodes
     rate = log_r[:, None, None] + 0.25 * nodes[None, :, None]
-    untreated = mouse(*np.broadcast_arrays(start[None, None, :], np.exp(rate), np.zeros(1)), "untreated")
+    untreated = mouse("untreated", start[None, None, :], np.exp(rate), np.zeros(1))
     untreated = untreated @ weights @ weights
     # A treated mouse by growth level, kill level, growth, kill, start; the two levels' product is the outer sum.
     treated = np.empty((len(nodes), len(nodes)))
@@ -179,7 +180,7 @@ def by_quadrature(one: dict[str, float]) -> tuple[float, float]:
             kill = (
                 log_kill[d] + one["beta_growth"] * (own - one["mu_r"]) + one["sigma_k"] * nodes[None, :, None]
             )
-            values = mouse(*np.broadcast_arrays(start[None, None, :], np.exp(own - 0.3), np.exp(kill)), "A")
+            values = mouse("A", start[None, None, :], np.exp(own - 0.3), np.exp(kill))
             treated[i, d] = weights @ (weights @ (values @ weights).T)
     both = np.log(weights @ (untreated * (treated @ weights)))
     return float(both), float(np.log(weights @ untreated))
