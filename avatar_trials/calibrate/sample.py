@@ -156,5 +156,6 @@ def _data_groups(curves: Curves, limit_mm3: float) -> tuple[xr.Dataset, xr.Datas
         attrs={"detection_limit_mm3": limit_mm3},
     )
     if curves.biomarker is not None:
-        constant["biomarker"] = ("mouse", curves.biomarker[curves.curve_avatar])
+        constant = constant.assign_coords(each_avatar=curves.avatars)
+        constant["biomarker_of"] = ("each_avatar", curves.biomarker)
     return observed, constant

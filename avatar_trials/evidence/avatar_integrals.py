@@ -66,7 +66,9 @@ def integrated(
     of_avatar, of_mouse, mice = [], [], list[int]()
     for name in avatars or known:
         own = np.flatnonzero(constant["avatar"].values == name)
-        carrier = float(constant["biomarker"].values[own[0]]) if "biomarker" in constant else 0.0
+        carrier = 0.0
+        if "biomarker_of" in constant:
+            carrier = float(constant["biomarker_of"].sel(each_avatar=name))
         names, levels = levels_of(tree["posterior"].to_dataset(), known.index(name))
         law = avatar_law(tree, names, drawn, carrier)
         # Whose cohort it is does not matter: its levels are put in their place.
