@@ -15,11 +15,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from avatar_trials.calibrate.likelihood import Visits, filtered
-from avatar_trials.card_files import load_model
-from avatar_trials.designs import Stopping
-from avatar_trials.emulate.panel import synthetic_panel
 from avatar_trials.evidence.avatar_integrals import integrated
-from avatar_trials.evidence.avatar_laws import avatar_law
 from avatar_trials.evidence.compare import (
     comparison,
     doubts,
@@ -197,51 +193,6 @@ def test_integrals_are_those_of_quadrature() -> None:
         assert float(found["of_avatar"][0, draw, 0]) == pytest.approx(both, abs=0.06)
         assert float(found["of_mouse"][0, draw, 1]) == pytest.approx(both - untreated, abs=0.06)
     assert float(found["avatar_error"].max()) < 0.06
-
-
-STOPPING = Stopping.model_validate(
-    {
-        "size_mm3": 1500,
-        "removal": {"from_day": 21, "from_relative_volume": [0.0], "hazard_per_day": [0.01], "source": "s"},
-    }
-)
-
-
-@pytest.mark.parametrize("name", ["graded_kill", "two_clone", "exponential"])
-def test_the_law_of_an_avatar_is_that_of_synthetic_panels(name: str) -> None:
-    """Levels of 1,500 avatars that the emulator drew from one population, against the law that is integrated."""
-    card = load_model(name)
-    panel = synthetic_panel(
-        card,
-        ["untreated", "A", "B"],
-        n_avatars=1500,
-        n_biomarker=1500,
-        tumor_type="CM",
-        stopping=STOPPING,
-        seed=5,
-    )
-    truth = panel.avatars.assign(key=lambda f: f["parameter"] + " " + f["drug"])
-    wide = truth.pivot(index="avatar", columns="key", values="value")
-    names = ["log_r", *["log_kill"] * 2]
-    keys = ["log_r ", "log_kill A", "log_kill B"]
-    for level in ("resistance", "log_spread", "slowing"):
-        if f"{level} A" in wide and wide[f"{level} A"].std() > 0:
-            names += [level] * 2
-            keys += [f"{level} A", f"{level} B"]
-    levels = wide[keys].to_numpy()
-    slowed = [k for k, level in enumerate(names) if level == "slowing"]
-    levels[:, slowed] = np.log(levels[:, slowed])
-    population = panel.population.groupby("parameter")["value"].apply(lambda v: v.to_numpy())
-    by_drug = {prior for prior, law in card.priors.items() if law.by == "drug"}
-    drawn = {str(key): values[None] if key in by_drug else values for key, values in population.items()}
-    tree = xr.DataTree()
-    tree.attrs = {"constants": json.dumps({key: c.value for key, c in card.constants.items()})}
-    law = avatar_law(tree, tuple(names), drawn, 1.0)
-    sd = np.sqrt(np.diag(law.covariance[0]))
-    # Four standard errors of 1,500 draws.
-    np.testing.assert_allclose((levels.mean(axis=0) - law.mean[0]) / sd, 0, atol=4 / math.sqrt(1500))
-    scaled = np.cov(levels.T) / sd / sd[:, None]
-    np.testing.assert_allclose(scaled, law.covariance[0] / sd / sd[:, None], atol=4 * math.sqrt(2 / 1500))
 
 
 def units(**elpd: list[float]) -> pd.DataFrame:
