@@ -33,7 +33,7 @@ def predictive_groups(
     thin = posterior.isel(draw=slice(None, None, step))
     n_chains, n_draws = thin.sizes["chain"], thin.sizes["draw"]
     flat = {str(name): values.values.reshape(-1, *values.shape[2:]) for name, values in thin.items()}
-    flat |= _fixed(card, n_chains * n_draws, thin.sizes["drug"])
+    flat |= _fixed(card, n_chains * n_draws, len(curves.drugs))
     draws = [{str(name): values[k] for name, values in flat.items()} for k in range(n_chains * n_draws)]
     expected = np.stack([expected_log_volume(values, curves, card) for values in draws])
     delta, sigma_p = flat["delta"][:, None], flat["sigma_p"][:, None]
