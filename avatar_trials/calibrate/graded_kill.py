@@ -1,4 +1,4 @@
-"""The hierarchy of the `graded_kill` kinetics: cells of a tumour spread in how fast a drug kills them."""
+"""The hierarchy of the laws of kill, `graded_kill` the first: growth, its slowing, kill and the spread of kill."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from avatar_trials.calibrate.levels import avatar_level
 from avatar_trials.calibrate.likelihood import Visits
 from avatar_trials.calibrate.parameters import constant, measured, prior
 from avatar_trials.kinetics import graded
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.kinetics.namespace import softplus
 from avatar_trials.model_cards import ModelCard
 
@@ -28,9 +29,9 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     Levels: population; avatar (log_r; wander; log_kill, log_spread and slowing by drug); mouse (growth, kill, spread).
     Treated mice are sampled by the mean slope of their curve, logarithmically where it is steep: readings below the
     detection limit bound a fall on one side only. Its prior and Jacobian are Potentials, so the density is proper.
-    Everything else that a curve tells badly is not centred.
+    Everything else that a curve tells badly is not centred. The card's kinetics choose the law of the curve.
     """
-    n = curves.n_untreated
+    n, law = curves.n_untreated, KILL_LAWS[card.kinetics]
     avatar, given = curves.curve_avatar[n:], curves.given[n:]
     mean_log_r = populations.mean_log_growth(curves, card)
     log_r = pm.Normal("log_r", mean_log_r, prior("omega_r", card), dims="avatar")
@@ -50,33 +51,39 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     log_stretch = pt.log(pt.cosh(stretched / SLOPE_REACH))
     pm.Potential("coordinates", (-softplus(-u, pt) - log_total + log_stretch).sum())
 
-    spread_deviation = pm.Normal("spread_deviation", 0.0, 1.0, dims="treated")
-    spreads, own_spread = _spreads(spread_deviation, avatar, given, card)
+    own_spread = np.zeros(len(given))
+    if law.spreads:
+        spread_deviation = pm.Normal("spread_deviation", 0.0, 1.0, dims="treated")
+        spreads, own_spread = _spreads(spread_deviation, avatar, given, card)
     grown = prior("beta_growth", card) * (treated - mean_log_r[avatar])
-    log_kill_alone = graded.log_kill_of(log_total[alone], own_spread[alone], follow_up[alone], pt)
+    log_kill_alone = law.log_kill_of(log_total[alone], own_spread[alone], follow_up[alone], pt)
     levels = _kill_levels(log_kill_alone - grown[alone], avatar[alone], given[alone], curves, card)
 
-    log_spread = pt.set_subtensor(pt.zeros(len(given))[alone], own_spread[alone])
-    log_kill = pt.set_subtensor(pt.zeros(len(given))[alone], log_kill_alone)
+    parts = [(own_spread[alone], log_kill_alone)]
     exponents = _exponents(curves, card)
-    alignment, scatter = prior("cross_resistance", card), prior("sigma_spread_combination", card)
+    if law.spreads:
+        alignment, scatter = prior("cross_resistance", card), prior("sigma_spread_combination", card)
     if len(several):
         which = np.array([curves.combinations.index(curves.curve_arm[n + k]) for k in several])
-        of_drug, drug_spread = levels[avatar[several]], spreads[avatar[several]]
+        of_drug = levels[avatar[several]]
         mean = graded.arm_log_kill(of_drug, given[several], exponents[which], pt)
-        spread = graded.arm_log_spread(of_drug, drug_spread, given[several], alignment, mean, pt)
-        spread = spread + scatter * spread_deviation[several]
-        together = graded.log_kill_of(log_total[several], spread, follow_up[several], pt)
+        spread = np.zeros(len(several))
+        if law.spreads:
+            of_spread = spreads[avatar[several]]
+            spread = graded.arm_log_spread(of_drug, of_spread, given[several], alignment, mean, pt)
+            spread = spread + scatter * spread_deviation[several]
+        together = law.log_kill_of(log_total[several], spread, follow_up[several], pt)
         density = pm.logp(pm.Normal.dist(mean, prior("sigma_k", card)), together - grown[several])
         pm.Potential("combination_kill", density.sum())
-        log_spread = pt.set_subtensor(log_spread[several], spread)
-        log_kill = pt.set_subtensor(log_kill[several], together)
-    log_spread = pm.Deterministic("log_spread_mouse", log_spread, dims="treated")
+        parts.append((spread, together))
+    in_order = np.argsort(np.concatenate([alone, several]))
+    log_spread, log_kill = (pt.concatenate(values)[in_order] for values in zip(*parts, strict=True))
+    if law.spreads:
+        log_spread = pm.Deterministic("log_spread_mouse", log_spread, dims="treated")
     log_kill = pm.Deterministic("log_kill_mouse", log_kill, dims="treated")
     pm.Deterministic("log_growth_mouse", pt.log(growth), dims="treated")
 
-    own_wander = pt.exp(prior("omega_wander", card) * pm.Normal("wander_deviation", 0.0, 1.0, dims="avatar"))
-    weekly = pm.Deterministic("wander_avatar", prior("wander", card) * own_wander, dims="avatar")
+    weekly = _wander(card)
     log_volume, below = measured(curves)
     density = log_likelihood(
         log_start,
@@ -92,6 +99,8 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         curves.day,
         log_volume,
         Visits.of(curves.obs_curve, curves.day, below),
+        law.name,
+        card.deceleration_law,
     )
     pm.Potential("readings", density)
 
@@ -101,8 +110,20 @@ def stretched_slope(slope: Any) -> Any:
     return SLOPE_REACH * np.arcsinh(slope / SLOPE_REACH)
 
 
+def _wander(card: ModelCard) -> Any:
+    """Scale (avatar,) of the wander's step of a week."""
+    fixed = card.fixed("wander")
+    if fixed is not None:
+        return pt.full((len(pm.modelcontext(None).coords["avatar"]),), fixed)
+    own = pt.exp(prior("omega_wander", card) * pm.Normal("wander_deviation", 0.0, 1.0, dims="avatar"))
+    return pm.Deterministic("wander_avatar", prior("wander", card) * own, dims="avatar")
+
+
 def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:
     """Log units by which the treated mice's drugs slow their growth."""
+    fixed = card.fixed("slowing")
+    if fixed is not None:
+        return np.full(len(given), fixed)
     deviation = pm.Normal("slowing_deviation", 0.0, 1.0, dims=("avatar", "drug"))
     log_level = populations.by_class("mu_slowing", card)[None, :] + prior("omega_slowing", card) * deviation
     level = pm.Deterministic("slowing", pt.exp(log_level), dims=("avatar", "drug"))

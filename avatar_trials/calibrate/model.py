@@ -8,12 +8,13 @@ import pytensor
 from avatar_trials.calibrate import graded_kill, two_clones
 from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.parameters import prior
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.model_cards import ModelCard
 
 # With fast-math, a cold and a warm compile cache give different draws for one seed.
 pytensor.config.numba__fastmath = False
 
-HIERARCHIES = {"two_clone": two_clones.readings, "graded_kill": graded_kill.readings}
+HIERARCHIES = {"two_clone": two_clones.readings} | dict.fromkeys(KILL_LAWS, graded_kill.readings)
 
 
 def build_model(curves: Curves, card: ModelCard, *, exchangeable: bool = False) -> pm.Model:

@@ -13,10 +13,12 @@ from avatar_trials.model_cards import ModelCard
 
 
 def prior(name: str, card: ModelCard) -> Any:
-    """The parameter of a card's prior; the same one when asked for again."""
+    """The parameter of a card's prior, the same one when asked for again; its number where the card fixes it."""
     existing = pm.modelcontext(None).named_vars.get(name)
     if existing is not None:
         return existing
+    if name in card.fixed_parameters:
+        return np.asarray(card.fixed_parameters[name])
     law: Prior = card.priors[name]
     dims = law.by
     location, scale = np.asarray(law.location), np.asarray(law.scale)  # as in constant

@@ -32,7 +32,8 @@ def mean_log_kill(curves: Curves, between: Any, card: ModelCard) -> Any:
     stronger with a narrow one and slower growth beside it: mean + `between` (drug,) + 0.8 mu_slowing is what its curves
     tell, of every drug and type that has curves.
     """
-    shift = between + SHARED_WITH_SLOWING * by_class("mu_slowing", card)
+    slows = card.fixed("slowing") is None
+    shift = between + (SHARED_WITH_SLOWING * by_class("mu_slowing", card) if slows else 0.0)
     n_drugs = len(curves.drugs)
     if len(curves.tumor_types) == 1:
         pivot = pm.Flat("kill_pivot", dims="drug", initval=np.full(n_drugs, FIRST_PIVOT))

@@ -104,6 +104,7 @@ def calibrate_avatars(
         "synthetic": int(table.synthetic),
         "model_card": card.name,
         "kinetics": card.kinetics,
+        "deceleration_law": card.deceleration_law,
         "card_sha256": card.sha256,
         "data_sha256": table.sha256,
         "arms": json.dumps(sorted(set(curves.curve_arm))),

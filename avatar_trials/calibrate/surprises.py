@@ -20,7 +20,7 @@ from scipy import special, stats
 from avatar_trials.arms import drugs_of
 from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.likelihood import Visits
-from avatar_trials.calibrate.predictive import expected_log_volume, weekly_of
+from avatar_trials.calibrate.predictive import expected_log_volume, fixed_draws, weekly_of
 from avatar_trials.kinetics import caliper, wander
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
@@ -52,6 +52,7 @@ def surprises(tree: xr.DataTree, card: ModelCard, *, seed: int, draws: int = 100
     thin = posterior.isel(draw=slice(None, None, step))
     flat = {str(name): values.values.reshape(-1, *values.shape[2:]) for name, values in thin.items()}
     n_draws = thin.sizes["chain"] * thin.sizes["draw"]
+    flat |= fixed_draws(card, n_draws, thin.sizes["drug"])
     of_draw: list[dict[str, Any]] = [
         {name: values[k] for name, values in flat.items()} for k in range(n_draws)
     ]

@@ -39,7 +39,7 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         softplus_logit=softplus(logit, pt)[who],
     )
     deceleration = prior("deceleration", card)
-    expected = log_start[who] + clones.size_from_growth(unlimited, deceleration, pt)
+    expected = log_start[who] + clones.size_from_growth(unlimited, deceleration, pt, card.deceleration_law)
     _observed(expected, curves, card)
 
 
@@ -57,7 +57,9 @@ def _mice(curves: Curves, card: ModelCard) -> tuple[Any, Any, Any, Any]:
     )
     sigma_g = prior("sigma_g", card)
     log_r_treated = log_r[treated_avatar] + sigma_g * pm.Normal("growth_deviation", 0.0, 1.0, dims="treated")
-    slowing = two_clone.arm_slowing(prior("slowing", card), given, prior("slowing_overlap", card), pt)
+    slowing: Any = np.full(len(given), card.fixed("slowing") or 0.0)
+    if card.fixed("slowing") is None:
+        slowing = two_clone.arm_slowing(prior("slowing", card), given, prior("slowing_overlap", card), pt)
 
     guess = np.full(len(given), 0.01)
     slope = pm.Flat("slope", dims="treated", initval=guess)

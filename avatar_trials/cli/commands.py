@@ -443,6 +443,58 @@ def checks(
     print(f"Written: {out}")
 
 
+@app.command()
+def compare(
+    design: Design,
+    models: Annotated[
+        str,
+        typer.Option("--models", help="Model cards to calibrate, names or .toml files with commas between."),
+    ] = "",
+    posteriors: Annotated[
+        str, typer.Option("--posteriors", help="Posterior files there are already, with commas between.")
+    ] = "",
+    volumes: VolumesOption = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything that is written.")] = Path(
+        "comparison"
+    ),
+    draws: Annotated[
+        int, typer.Option("--draws", min=100, help="Posterior draws of each card to use.")
+    ] = 400,
+    samples: Annotated[
+        int, typer.Option("--samples", min=32, help="Points of each integral; rounded down to a power of 2.")
+    ] = 256,
+    allow_unconverged: Unconverged = False,
+) -> None:
+    """Compare model cards on the same mice: how well each foretells a curve, or an avatar, that was left out.
+
+    Writes comparison.csv (one row a card), left_out.csv (one row a curve or avatar) and the posteriors.
+    """
+    from avatar_trials.calibrate import gates_of, require_passed
+    from avatar_trials.card_files import load_design
+    from avatar_trials.cli import flow
+    from avatar_trials.cli.files import write_csv
+    from avatar_trials.evidence.compare import compare as compared
+    from avatar_trials.evidence.compare import doubts
+
+    chosen = load_design(design)
+    cards = flow.cards_alike(_listed(models), _folder_of(design))
+    files = [Path(name) for name in _listed(posteriors)]
+    trees = flow.posteriors_to_compare(chosen, cards, files, volumes, out, say=say)
+    say("leaving out curves and avatars")
+    table, units = compared(trees, draws=draws, samples=2 ** (samples.bit_length() - 1), seed=chosen.seed)
+    write_csv(table, out / "comparison.csv")
+    write_csv(units, out / "left_out.csv")
+    print(
+        table.drop(columns=["worst", "largest_k"]).to_string(index=False, float_format=lambda x: f"{x:.2f}")
+    )
+    for words in doubts(table):
+        print(f"NOT VALID: {words}")
+    print(f"Written: {out / 'comparison.csv'}")
+    if not allow_unconverged:
+        for tree in trees.values():
+            require_passed(gates_of(tree))
+
+
 @app.command("list")
 def list_library() -> None:
     """List the trial designs, model cards, populations and synthetic panels that come with the program."""
@@ -485,6 +537,10 @@ def _tell_kind(trial: xr.Dataset) -> None:
         )
     if trial.attrs.get("scenario"):
         print(f"SCENARIO: {trial.attrs['scenario']}.")
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _folder_of(design: str) -> Path | None:

@@ -322,6 +322,58 @@ def design_facts(
     }
 
 
+def cards_alike(names: Sequence[str], design_path: Path | None) -> list[ModelCard]:
+    """Model cards by name or path, made to see the same visits: the earliest last day of any is that of all.
+
+    Raises InputError where two have the same name, or calipers that differ in their detection limit.
+    """
+    cards = [load_model(name, beside=design_path.parent if design_path else None) for name in names]
+    twice = sorted({card.name for card in cards if [other.name for other in cards].count(card.name) > 1})
+    limits = {card.observation.detection_limit_mm3 for card in cards}
+    problems = [
+        Problem("C112", "error", f"model card {name} is named twice", "Name it once") for name in twice
+    ]
+    if len(limits) > 1:
+        what = (
+            f"the cards' detection limits differ: {', '.join(f'{limit:g}' for limit in sorted(limits))} mm3"
+        )
+        problems.append(Problem("C113", "error", what, "Readings below them would not be the same data"))
+    if problems:
+        raise InputError(problems)
+    last = min((day for card in cards if (day := card.observation.last_day) is not None), default=None)
+    return [
+        card.model_copy(update={"observation": card.observation.model_copy(update={"last_day": last})})
+        for card in cards
+    ]
+
+
+def posteriors_to_compare(
+    design: TrialDesign,
+    cards: Sequence[ModelCard],
+    files: Sequence[Path],
+    volumes: Path | None,
+    folder: Path,
+    *,
+    say: Say,
+) -> dict[str, xr.DataTree]:
+    """Posterior of each card, calibrated and written to `folder` as NAME.nc, and those of files, by card name."""
+    trees = {}
+    for file in files:
+        tree = read_posterior(file, allow_unconverged=True)
+        trees[str(tree.attrs["model_card"])] = tree
+    if cards:
+        table = volumes_for(design, volumes)
+        for card in cards:
+            say(f"model card {card.name}")
+            trees[card.name] = calibrated(table, design, card, folder / f"{card.name}.nc", say=say)
+    if len(trees) < 2:
+        what = "two posteriors of different model cards or more can be compared"
+        raise InputError(
+            Problem("C114", "error", what, "Name model cards with --models, files with --posteriors")
+        )
+    return trees
+
+
 def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:
     """Raise InputError where a trial was emulated for another design."""
     if trial.attrs.get("design_sha256") != design.sha256:

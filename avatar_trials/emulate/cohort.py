@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,6 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials.arms import drugs_of
+from avatar_trials.kinetics.kill_laws import KILL_LAWS, KillLaw
+from avatar_trials.model_cards import fixed_parameters
 from avatar_trials.problems import InputError, Problem
 from avatar_trials.seeds import stream
 
@@ -28,6 +30,16 @@ GRADED_SCALARS = (
 )
 
 
+_OF_SPREAD = ("cross_resistance", "sigma_spread_combination")
+
+
+def scalars_of(kinetics: str) -> tuple[str, ...]:
+    """Population parameters that new mice of these kinetics take."""
+    if kinetics not in KILL_LAWS:
+        return SCALARS
+    return tuple(name for name in GRADED_SCALARS if KILL_LAWS[kinetics].spreads or name not in _OF_SPREAD)
+
+
 def _none() -> Floats:
     return np.zeros(0)
 
@@ -38,9 +50,9 @@ class Cohort:
 
     population: name -> (T,); log_r (T, avatar) log 1/day; log_kill (T, avatar, drug) log 1/day; draw (T,) index of the
     posterior draw; constants of the model card; detection limit and diameter floor in mm3. `two_clone` kinetics have
-    slowing (T, drug) and resistance (T, avatar, drug) scores. `graded_kill` kinetics have slowing and log_spread
-    (T, avatar, drug), wander_avatar (T, avatar), eta_combination (T, combination), and, of several tumour types,
-    mean_log_r (T, avatar).
+    slowing (T, drug) and resistance (T, avatar, drug) scores. The laws of kill have slowing and log_spread (T, avatar,
+    drug; 0 where the law has no spread), wander_avatar (T, avatar), eta_combination (T, combination), and, of several
+    tumour types, mean_log_r (T, avatar).
     """
 
     avatars: tuple[str, ...]
@@ -60,6 +72,7 @@ class Cohort:
     combinations: tuple[str, ...] = ()
     eta_combination: Floats = field(default_factory=_none)
     mean_log_r: Floats = field(default_factory=_none)
+    deceleration_law: str = "power"
 
     @property
     def growth_centre(self) -> Floats:
@@ -74,7 +87,7 @@ class Cohort:
     @property
     def weekly_wander(self) -> Floats:
         """Scale (T, avatar) of one week's step of the wander."""
-        if self.kinetics == "graded_kill":
+        if self.kinetics in KILL_LAWS:
             return self.wander_avatar
         return np.repeat(self.population["wander"][:, None], len(self.avatars), axis=1)
 
@@ -84,7 +97,7 @@ class Cohort:
         here = replace(
             self, avatars=tuple(avatars), log_r=self.log_r[:, place], log_kill=self.log_kill[:, place]
         )
-        if self.kinetics == "graded_kill":
+        if self.kinetics in KILL_LAWS:
             return replace(
                 here,
                 slowing=self.slowing[:, place],
@@ -129,7 +142,12 @@ def cohort_from_posterior(
     n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
     chosen = chosen_draws(n_draws, n_trials, seed)
 
-    def drawn(name: str) -> Floats:
+    constants = json.loads(tree.attrs["constants"])
+    fixed = fixed_parameters(constants)
+
+    def drawn(name: str, *dims: str) -> Floats:
+        if name in fixed:
+            return np.full((n_trials, *(posterior.sizes[dim] for dim in dims)), fixed[name])
         values = (
             posterior[name].transpose("chain", "draw", "avatar", "drug", ..., missing_dims="ignore").values
         )
@@ -138,22 +156,25 @@ def cohort_from_posterior(
 
     observation = json.loads(tree.attrs["observation"])
     kinetics = str(tree.attrs.get("kinetics", "two_clone"))
-    graded = kinetics == "graded_kill"
+    law = KILL_LAWS.get(kinetics)
+    of_drug = ("avatar", "drug") if law else ("drug",)
+    log_kill = drawn("log_kill")
     cohort = Cohort(
         avatars=tuple(str(name) for name in posterior["avatar"].values),
         drugs=tuple(str(name) for name in posterior["drug"].values),
-        population={name: drawn(name) for name in (GRADED_SCALARS if graded else SCALARS)},
-        slowing=drawn("slowing"),
+        population={name: drawn(name) for name in scalars_of(kinetics)},
+        slowing=drawn("slowing", *of_drug),
         log_r=drawn("log_r"),
-        log_kill=drawn("log_kill"),
-        resistance=_none() if graded else drawn("resistance"),
+        log_kill=log_kill,
+        resistance=_none() if law else drawn("resistance"),
         draw=chosen,
-        constants=json.loads(tree.attrs["constants"]),
+        constants=constants,
         detection_limit_mm3=observation["detection_limit_mm3"],
         diameter_floor_mm3=observation["diameter_floor_mm3"],
         kinetics=kinetics,
-        log_spread=drawn("log_spread") if graded else _none(),
-        wander_avatar=drawn("wander_avatar") if graded else _none(),
+        log_spread=_spread_of(law, drawn, log_kill),
+        wander_avatar=_wander_of(law, drawn, fixed),
+        deceleration_law=str(tree.attrs.get("deceleration_law", "power")),
         combinations=tuple(str(name) for name in posterior["combination"].values)
         if "eta_combination" in posterior
         else (),
@@ -175,6 +196,18 @@ def cohort_from_posterior(
             )
         )
     return cohort.of(avatars)
+
+
+def _spread_of(law: KillLaw | None, drawn: Callable[..., Floats], log_kill: Floats) -> Floats:
+    if law is None:
+        return _none()
+    return drawn("log_spread") if law.spreads else np.zeros(log_kill.shape)
+
+
+def _wander_of(law: KillLaw | None, drawn: Callable[..., Floats], fixed: dict[str, float]) -> Floats:
+    if law is None:
+        return _none()
+    return drawn("wander", "avatar") if "wander" in fixed else drawn("wander_avatar")
 
 
 def _types(tree: xr.DataTree) -> dict[str, str]:

@@ -8,23 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar_trials.emulate.cohort import GRADED_SCALARS, SCALARS, Cohort
+from avatar_trials.emulate.cohort import Cohort, scalars_of
 from avatar_trials.emulate.mice import Luck
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
+from avatar_trials.model_cards import FIXABLE
 
 Floats = NDArray[np.float64]
 Deviates = Callable[[str, int], Floats]
 """(purpose, width) -> standard normal deviates (T, avatar, width)."""
 
-BY_AVATAR = {
-    "two_clone": ("omega_r", "slowing", "mu_k", "omega_k", "h2", "mu_q", "omega_q"),
-    "graded_kill": (
-        *("omega_r", "mu_slowing", "omega_slowing", "mu_k", "omega_k", "omega_k_of_drug", "h2"),
-        *("mu_spread", "omega_spread", "wander", "omega_wander"),
-    ),
-}
-"""Kinetics -> population parameters that avatars are drawn from, beside those that mice need."""
+_TWO_CLONE = ("omega_r", "slowing", "mu_k", "omega_k", "h2", "mu_q", "omega_q")
+_GRADED = (
+    *("omega_r", "mu_slowing", "omega_slowing", "mu_k", "omega_k", "omega_k_of_drug", "h2"),
+    *("mu_spread", "omega_spread", "wander", "omega_wander"),
+)
 
-BY_MOUSE = {"two_clone": SCALARS, "graded_kill": GRADED_SCALARS}
+
+def needed_of(kinetics: str, constants: Mapping[str, float]) -> set[str]:
+    """Population parameters that avatars and their mice are drawn from, but for those that the constants fix."""
+    law = KILL_LAWS.get(kinetics)
+    of_avatar = set(_GRADED if law else _TWO_CLONE)
+    if law and not law.spreads:
+        of_avatar -= {"mu_spread", "omega_spread"}
+    fixed = {parameter for name in FIXABLE if name in constants for parameter in FIXABLE[name]}
+    return {*of_avatar, *scalars_of(kinetics)} - fixed
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Population:
     diameter_floor_mm3: float
     combinations: tuple[str, ...]
     eta_combination: Floats
+    deceleration_law: str = "power"
 
 
 def avatar_deviates(names: Sequence[str], n_trials: int, luck: Luck) -> Deviates:
@@ -61,13 +69,13 @@ def drawn_cohort(
     `carriers` (T or 1, avatar): 1 where an avatar has the biomarker. The distributions are those of the tables
     "Hierarchy" in models/two_clone.md and models/graded_kill.md.
     """
-    graded = population.kinetics == "graded_kill"
-    levels = (_graded if graded else _two_clone)(population.values, carriers, deviates)
+    of_avatar = _graded if population.kinetics in KILL_LAWS else _two_clone
+    levels = of_avatar(population.values, carriers, deviates)
     nothing = np.zeros(0)
     return Cohort(
         avatars=tuple(names),
         drugs=population.drugs,
-        population={name: population.values[name] for name in BY_MOUSE[population.kinetics]},
+        population={name: population.values[name] for name in scalars_of(population.kinetics)},
         slowing=levels["slowing"],
         log_r=levels["log_r"],
         log_kill=levels["log_kill"],
@@ -81,14 +89,16 @@ def drawn_cohort(
         wander_avatar=levels.get("wander_avatar", nothing),
         combinations=population.combinations,
         eta_combination=population.eta_combination,
+        deceleration_law=population.deceleration_law,
     )
 
 
 def _two_clone(values: Mapping[str, Floats], carriers: Floats, deviates: Deviates) -> dict[str, Floats]:
     n_drugs = values["mu_k"].shape[1]
+    slowing = values["slowing"]
     scores = deviates("resistance", n_drugs)
     return {
-        "slowing": values["slowing"],
+        "slowing": slowing if slowing.ndim > 1 else np.repeat(slowing[:, None], n_drugs, axis=1),
         "log_r": _log_r(values, deviates),
         "log_kill": _log_kill(values, _each(values["omega_k"]), carriers, deviates),
         "resistance": _each(values["mu_q"]) + _each(values["omega_q"]) * scores,
@@ -96,17 +106,27 @@ def _two_clone(values: Mapping[str, Floats], carriers: Floats, deviates: Deviate
 
 
 def _graded(values: Mapping[str, Floats], carriers: Floats, deviates: Deviates) -> dict[str, Floats]:
-    n_drugs = values["mu_k"].shape[1]
-    slower = _each(values["omega_slowing"]) * deviates("slowing", n_drugs)
-    wider = _each(values["omega_spread"]) * deviates("spread of kill", n_drugs)
+    """Levels under a law of kill; what a card fixes is the same in every avatar, what its law lacks is 0."""
     between = _each(values["omega_k"]) * _each(values["omega_k_of_drug"])
-    wander = np.exp(values["omega_wander"][:, None] * deviates("wander", 1)[..., 0])
+    log_kill = _log_kill(values, between, carriers, deviates)
+    n_drugs, wander = log_kill.shape[-1], values["wander"][:, None]
+    slowing, log_spread = np.zeros(log_kill.shape), np.zeros(log_kill.shape)
+    if "slowing" in values:
+        slowing = slowing + _each(values["slowing"])
+    else:
+        slower = _each(values["omega_slowing"]) * deviates("slowing", n_drugs)
+        slowing = np.exp(_each(values["mu_slowing"]) + slower)
+    if "mu_spread" in values:
+        wider = _each(values["omega_spread"]) * deviates("spread of kill", n_drugs)
+        log_spread = _each(values["mu_spread"]) + wider
+    if "omega_wander" in values:
+        wander = wander * np.exp(values["omega_wander"][:, None] * deviates("wander", 1)[..., 0])
     return {
-        "slowing": np.exp(_each(values["mu_slowing"]) + slower),
+        "slowing": slowing,
         "log_r": _log_r(values, deviates),
-        "log_kill": _log_kill(values, between, carriers, deviates),
-        "log_spread": _each(values["mu_spread"]) + wider,
-        "wander_avatar": values["wander"][:, None] * wander,
+        "log_kill": log_kill,
+        "log_spread": log_spread,
+        "wander_avatar": np.broadcast_to(wander, log_kill.shape[:2]),
     }
 
 

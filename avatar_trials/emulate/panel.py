@@ -16,6 +16,7 @@ from avatar_trials.emulate.hierarchy import Population, avatar_deviates, drawn_c
 from avatar_trials.emulate.mice import chance, luck
 from avatar_trials.emulate.trial import follow, measured_volumes, new_mice_under
 from avatar_trials.intake import GrowthTable
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
 
@@ -78,7 +79,7 @@ def drawn_avatars(
     population = {
         name: card.prior_draw(name, drugs, stream(seed, "population", name)) for name in card.priors
     }
-    several = tuple(arm for arm in named if len(drugs_of(arm)) > 1) if card.kinetics == "graded_kill" else ()
+    several = tuple(arm for arm in named if len(drugs_of(arm)) > 1) if card.kinetics in KILL_LAWS else ()
     return _cohort(tuple(names), drugs, population, carriers, card, seed, several), population
 
 
@@ -100,13 +101,15 @@ def _cohort(
         values={
             name: values[None] if card.priors[name].by == "drug" else values
             for name, values in population.items()
-        },
+        }
+        | {name: np.full(1, value) for name, value in card.fixed_parameters.items()},
         draw=np.zeros(1, dtype=np.int64),
         constants={name: constant.value for name, constant in card.constants.items()},
         detection_limit_mm3=card.observation.detection_limit_mm3,
         diameter_floor_mm3=card.observation.diameter_floor_mm3,
         combinations=combinations,
         eta_combination=own,
+        deceleration_law=card.deceleration_law,
     )
     return drawn_cohort(one, names, carriers[None], avatar_deviates(names, 1, luck(seed)))
 
@@ -161,7 +164,7 @@ def _population_truth(population: dict[str, Floats], drugs: tuple[str, ...]) -> 
 def _avatar_truth(cohort: Cohort) -> pd.DataFrame:
     rows = []
     of_drug = {"log_kill": cohort.log_kill}
-    if cohort.kinetics == "graded_kill":
+    if cohort.kinetics in KILL_LAWS:
         of_drug |= {"log_spread": cohort.log_spread, "slowing": cohort.slowing}
     else:
         of_drug["resistance"] = cohort.resistance

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from avatar_trials.arms import drugs_of
 from avatar_trials.emulate.cohort import Cohort, chosen_draws
-from avatar_trials.emulate.hierarchy import BY_AVATAR, BY_MOUSE, Population, avatar_deviates, drawn_cohort
+from avatar_trials.emulate.hierarchy import Population, avatar_deviates, drawn_cohort, needed_of
 from avatar_trials.emulate.mice import luck
-from avatar_trials.model_cards import KINETICS
+from avatar_trials.model_cards import KINETICS, fixed_parameters
 from avatar_trials.problems import InputError, Problem
 from avatar_trials.stamp import StampError, read_stamp
 
@@ -26,7 +26,7 @@ OF_INDIVIDUALS = {"avatar", "each_avatar", "mouse", "curve", "untreated", "treat
 OF_A_TYPE = "_type"
 KEPT_ATTRS = (
     *("kinetics", "model_card", "card_sha256", "data_sha256", "synthetic"),
-    *("constants", "observation", "arms"),
+    *("constants", "observation", "arms", "deceleration_law"),
 )
 COUNTING_NOTICES = ("N01", "N02", "N03", "V02")
 UNKNOWN = ""
@@ -41,8 +41,7 @@ def population_of(tree: xr.DataTree, *, biomarker_share: float | None = None) ->
     number of avatars, drugs given, and share with the biomarker where the hierarchy has one. `biomarker_share` is for
     a posterior that does not record it.
 
-    Raises StampError for a posterior that did not pass its gates or whose kinetics have no avatars to draw,
-    InputError where the share is missing.
+    Raises StampError for a posterior that did not pass its gates, InputError where the share is missing.
     """
     kinetics = str(tree.attrs.get("kinetics", "two_clone"))
     gates = json.loads(tree.attrs["gates"])
@@ -50,10 +49,6 @@ def population_of(tree: xr.DataTree, *, biomarker_share: float | None = None) ->
         raise StampError(
             "this posterior did not pass its convergence gates: no population is made of it. Calibrate with more "
             "draws or another model card."
-        )
-    if kinetics not in BY_AVATAR:
-        raise StampError(
-            f"no new avatars can be drawn of kinetics {kinetics!r}; of {', '.join(BY_AVATAR)} they can"
         )
     posterior = tree["posterior"].to_dataset()
     named = [*KINETICS[kinetics][0], "eta_combination"]
@@ -82,9 +77,9 @@ def population_of(tree: xr.DataTree, *, biomarker_share: float | None = None) ->
 def check_population(population: xr.Dataset, name: str) -> None:
     """Raise StampError where a population file lacks what avatars are drawn from."""
     kinetics = str(population.attrs.get("kinetics", ""))
-    if kinetics not in BY_AVATAR:
+    if kinetics not in KINETICS:
         raise StampError(f"{name}: kinetics {kinetics!r} are not known here. Update the program.")
-    needed = {*BY_AVATAR[kinetics], *BY_MOUSE[kinetics]}
+    needed = needed_of(kinetics, json.loads(population.attrs["constants"]))
     missing = sorted(one for one in needed if one not in population and f"{one}{OF_A_TYPE}" not in population)
     if missing:
         raise StampError(
@@ -159,16 +154,19 @@ def _drawn(population: xr.Dataset, chosen: NDArray[np.int64]) -> Population:
         str(name): variable.transpose("draw", ...).values.astype(np.float64)[chosen]
         for name, variable in population.data_vars.items()
     }
+    constants = json.loads(population.attrs["constants"])
+    values |= {name: np.full(len(chosen), value) for name, value in fixed_parameters(constants).items()}
     return Population(
         kinetics=str(population.attrs["kinetics"]),
         drugs=_names(population, "drug"),
         values=values,
         draw=chosen,
-        constants=json.loads(population.attrs["constants"]),
+        constants=constants,
         detection_limit_mm3=observation["detection_limit_mm3"],
         diameter_floor_mm3=observation["diameter_floor_mm3"],
         combinations=_names(population, "combination"),
         eta_combination=values.get("eta_combination", np.zeros(0)),
+        deceleration_law=str(population.attrs.get("deceleration_law", "power")),
     )
 
 

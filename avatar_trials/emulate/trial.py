@@ -15,6 +15,7 @@ from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.graded_mice import GradedMice, graded_mice_under
 from avatar_trials.emulate.mice import Chance, Luck, Mice, chance, luck, mice_under
 from avatar_trials.emulate.scenario import Scenario, drawn_scenario, log_growth, log_growth_in_cells
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.problems import InputError, Problem
 
 Floats = NDArray[np.float64]
@@ -69,7 +70,7 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
 
 def new_mice_under(cohort: Cohort, arm: str, deviates: Chance, luck: Luck) -> Mice | GradedMice:
     """New mice (T, avatar) of a cohort under an arm, by the cohort's kinetics; `luck` is the cohort's own."""
-    if cohort.kinetics == "graded_kill":
+    if cohort.kinetics in KILL_LAWS:
         return graded_mice_under(cohort, arm, deviates, luck)
     return mice_under(cohort, arm, deviates)
 
@@ -122,7 +123,7 @@ def _reach_of(scenario: Scenario | None) -> Callable[[slice], Floats | float]:
         return lambda block: 1.0
     clonal = [part for part in scenario.parts if part != "exposure"]
     if clonal:
-        what = f"mechanism {', '.join(clonal)} needs clones; kinetics graded_kill have cells of all sensitivities"
+        what = f"mechanism {', '.join(clonal)} needs clones; kinetics such as graded_kill have none"
         raise InputError(Problem("D92", "error", what, "Calibrate with two_clone, or drop the mechanism"))
     return lambda block: scenario.block(block)["exposure"]["penetration"]
 
