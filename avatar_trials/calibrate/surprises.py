@@ -47,7 +47,7 @@ def surprises(tree: xr.DataTree, card: ModelCard, *, seed: int, draws: int = 100
     Raises KeyError where the posterior does not hold its mice's own parameters or its data.
     """
     curves = curves_of_posterior(tree)
-    posterior = _with_mice(tree)
+    posterior = with_mice(tree)
     step = max(1, posterior.sizes["chain"] * posterior.sizes["draw"] // draws)
     thin = posterior.isel(draw=slice(None, None, step))
     flat = {str(name): values.values.reshape(-1, *values.shape[2:]) for name, values in thin.items()}
@@ -104,7 +104,7 @@ def quantile_residuals(missed: Floats, below: NDArray[np.bool_], uniform: Floats
     return residual
 
 
-def _with_mice(tree: xr.DataTree) -> xr.Dataset:
+def with_mice(tree: xr.DataTree) -> xr.Dataset:
     """The posterior at the draws that hold the mice's own parameters, where those are kept apart."""
     posterior = tree["posterior"].to_dataset()
     if "thinned_posterior" not in tree.children:

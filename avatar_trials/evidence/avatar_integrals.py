@@ -27,6 +27,7 @@ from avatar_trials.evidence.mouse_laws import (
     proposed,
     readings_of,
 )
+from avatar_trials.problems import InputError, Problem
 from avatar_trials.seeds import stream
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,9 @@ def integrated(
     """
     thin = _thinned(population or tree, draws)
     posterior, constant = thin["posterior"].to_dataset(), tree["constant_data"].to_dataset()
+    if "mu_k_type" in posterior:
+        what = "cards are compared on one tumour type at a time, and this posterior has several"
+        raise InputError(Problem("E90", "error", what, "Calibrate one type"))
     sizes = posterior.sizes["chain"], posterior.sizes["draw"]
     cohort = _in_order(cohort_from_posterior(thin, sizes[0] * sizes[1], seed=seed))
     drawn = {

@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.calibrate.curves import Curves, curves_of
+from avatar_trials.calibrate.surprises import with_mice
 from avatar_trials.designs import TrialDesign
 from avatar_trials.emulate import Cohort, cohort_from_posterior
 from avatar_trials.evidence.arm_mean import ARM_WORDS, TAIL_WORDS, WORDS, arm_forecast, tail_forecast
@@ -120,7 +121,7 @@ def _of_tails(
     draws: int,
 ) -> Iterator[_Prediction]:
     forecasts = tail_forecasts(
-        *(tree["posterior"].to_dataset(), curves, split.held, split.kept_visits, card, design.stopping),
+        *(with_mice(tree), curves, split.held, split.kept_visits, card, design.stopping),
         draws=draws,
         seed=design.seed,
     )

@@ -146,7 +146,8 @@ def proposed(
 
 def posterior_coordinates(tree: xr.DataTree, mouse: int, arm: str) -> Floats:
     """Coordinates (S, k) of one of the posterior's mice, all its draws."""
-    posterior = tree["posterior"].to_dataset()
+    kept_apart = "thinned_posterior" in tree.children
+    posterior = tree["thinned_posterior" if kept_apart else "posterior"].to_dataset()
 
     def drawn(name: str, place: int) -> Floats:
         values: Floats = posterior[name].values[..., place].reshape(-1)

@@ -177,7 +177,8 @@ def jacobian_of_slopes(values: dict[str, Any], curves: Curves, card: Any) -> flo
     """log |d coordinates/d sampled|, of which all but the slopes' (and the shares') are those of straight lines."""
     if card.kinetics != "two_clone":
         u = (np.exp(values["log_growth_mouse"]) - values["slope"]) / SOFT_AT_ZERO
-        return float(np.sum(np.log(expit(u)) - np.log(softplus(u, np))))
+        stretch = np.hypot(1.0, values["slope"] / 0.1)  # of slope = 0.1 sinh(x/0.1)
+        return float(np.sum(np.log(expit(u)) - np.log(softplus(u, np)) + np.log(stretch)))
     r = np.exp(values["log_r_treated"])
     given = curves.given[curves.n_untreated :]
     slowest = np.where(given, values.get("slowing", np.zeros(given.shape[1])), 0.0)
@@ -247,7 +248,9 @@ def test_every_card_calibrates_the_avatars_and_mice_that_it_emulates(name: str, 
         for rv, value in model.rvs_to_values.items():
             of_population = rv.name in card.priors or rv.name in ("kill_pivot", "eta_deviation")
             step = shared[value.name] if of_population else rng.normal(0, 0.3, np.shape(start[value.name]))
-            point[value.name] = np.asarray(start[value.name] + step * (0.03 if rv.name == "slope" else 1.0))
+            point[value.name] = np.asarray(
+                start[value.name] + step * (0.03 if rv.name in ("slope", "stretched_slope") else 1.0)
+            )
         points.append(point)
     values = [dict(zip(shown, values_at(point), strict=True)) for point in points]
     tree = tree_at(values, curves, card, model)
