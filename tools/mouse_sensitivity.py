@@ -1,8 +1,8 @@
 """What the mouse-to-mouse variances that one mouse an arm cannot tell do to a readout, halved and doubled.
 
 `uv run python tools/mouse_sensitivity.py DESIGN --volumes FILE.csv`: the design is calibrated with the card's standard
-deviations between mice of one avatar (growth, spread of kill or resistance, and the median of sigma_k's prior) times 0.5, 1
-and 2, its trial emulated, and ORR, DCR and time to doubling printed side by side.
+deviations between mice of one avatar (growth, spread of kill or resistance, and the median of sigma_k's prior) times
+0.5, 1 and 2, its trial emulated, and ORR, DCR and time to doubling printed side by side.
 """
 
 from __future__ import annotations
