@@ -61,16 +61,18 @@ parameters {
   real<lower=0, upper=1> slowing_overlap, h2, cross_resistance;
   real beta_growth, eta;
   real<offset=p_mu_v[1], multiplier=p_mu_v[2]> mu_v;
-  vector<offset=mu_r, multiplier=omega_r>[n_avatar] log_r;
-  vector[n_avatar] sensitivity, wander_deviate;
+  vector[n_avatar] growth_deviate, sensitivity, wander_deviate;
   array[n_avatar] vector[n_drug] slowing_deviate, kill_deviate, spread_deviate;
-  vector<offset=eta, multiplier=eta_combination_sd>[n_combination] eta_combination;
-  vector<offset=log_r[avatar], multiplier=growth_mouse_sd>[n_mouse] log_r_mouse;
-  vector<offset=mu_v, multiplier=sigma_v>[n_mouse] log_start;
+  vector[n_combination] eta_deviate;
+  vector[n_mouse] growth_mouse_deviate, start_deviate;
   vector<offset=-3>[n_mouse - n_untreated] log_kill_mouse;
   vector[n_mouse - n_untreated] spread_mouse_deviate;
 }
 transformed parameters {
+  vector[n_avatar] log_r = mu_r + omega_r * growth_deviate;
+  vector[n_mouse] log_r_mouse = log_r[avatar] + growth_mouse_sd * growth_mouse_deviate;
+  vector[n_mouse] log_start = mu_v + sigma_v * start_deviate;
+  vector[n_combination] eta_combination = eta + eta_combination_sd * eta_deviate;
   vector[n_avatar] wander_avatar = wander * exp(omega_wander * wander_deviate);
   array[n_avatar] vector[n_drug] slowing, log_kill, log_spread;
   vector[n_mouse - n_untreated] log_growth_mouse, log_spread_mouse, kill_level;
@@ -134,7 +136,7 @@ model {
   wander ~ lognormal(log(p_wander[1]), p_wander[2]);
   omega_wander ~ lognormal(log(p_omega_wander[1]), p_omega_wander[2]);
 
-  log_r ~ normal(mu_r, omega_r);
+  growth_deviate ~ std_normal();
   sensitivity ~ std_normal();
   wander_deviate ~ std_normal();
   for (i in 1 : n_avatar) {
@@ -142,9 +144,9 @@ model {
     kill_deviate[i] ~ std_normal();
     spread_deviate[i] ~ std_normal();
   }
-  eta_combination ~ normal(eta, eta_combination_sd);
-  log_r_mouse ~ normal(log_r[avatar], growth_mouse_sd);
-  log_start ~ normal(mu_v, sigma_v);
+  eta_deviate ~ std_normal();
+  growth_mouse_deviate ~ std_normal();
+  start_deviate ~ std_normal();
   spread_mouse_deviate ~ std_normal();
   for (j in 1 : n_mouse) {
     int t = j - n_untreated;

@@ -76,7 +76,11 @@ def sampled(engine: str, volumes: Path, arguments: list[str]) -> Sampled:
             posterior = file.load()
     facts = posterior.attrs
     return Sampled(
-        engine, posterior, facts["compile_cpu_s"], cpu - facts["sampling_from_cpu_s"], facts["divergent"]
+        engine,
+        posterior,
+        float(facts["compile_cpu_s"]),
+        cpu - float(facts["sampling_from_cpu_s"]),
+        int(facts["divergent"]),
     )
 
 
@@ -192,7 +196,7 @@ def stan_data(curves: Curves, card: ModelCard) -> dict[str, Any]:
 
 
 def _named(fit: dict[str, Any], curves: Curves) -> xr.Dataset:
-    """Draws of Stan under the names and dims of our posterior."""
+    """Draws of Stan under the names and dims of our posterior; its own standard deviates stay out."""
     coords = {
         "avatar": curves.avatars,
         "drug": curves.drugs,
