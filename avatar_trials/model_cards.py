@@ -116,6 +116,7 @@ GRADED_KILL_CONSTANTS: dict[str, Support] = {
     "eta_combination_sd": "positive",
 }
 BY_CLASS = ("mu_k", "mu_slowing")
+OF_SEVERAL_TYPES = ("omega_r_type", "omega_k_type")
 _OF_SPREAD = ("mu_spread", "omega_spread", "sigma_spread_combination", "cross_resistance", "spread_mouse_sd")
 ONE_KILL_PRIORS = {name: kind for name, kind in GRADED_KILL_PRIORS.items() if name not in _OF_SPREAD}
 ONE_KILL_CONSTANTS = {name: kind for name, kind in GRADED_KILL_CONSTANTS.items() if name not in _OF_SPREAD}

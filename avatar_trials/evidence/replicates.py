@@ -23,7 +23,7 @@ from avatar_trials.emulate.trial import measured_volumes, new_mice_under
 from avatar_trials.endpoints.response import best_response, time_to_doubling
 from avatar_trials.intake import GrowthTable
 from avatar_trials.kinetics import caliper, clones
-from avatar_trials.model_cards import ModelCard
+from avatar_trials.model_cards import OF_SEVERAL_TYPES, ModelCard
 
 Floats = NDArray[np.float64]
 Quantities = dict[str, Floats]
@@ -132,10 +132,12 @@ def drawn_replicate(bench: Bench, making: Making, *, seed: int) -> Replicate:
 def parameters(population: dict[str, Floats], cohort: Cohort, bench: Bench) -> Quantities:
     """Population parameters, by drug where they are, and those of a few avatars: name -> (T,).
 
-    population: name -> (T,) or (T, drug).
+    population: name -> (T,) or (T, drug), of one tumour type.
     """
     found: Quantities = {}
     for name, values in population.items():
+        if name in OF_SEVERAL_TYPES:
+            continue
         if values.ndim == 1:
             found[name] = values
         else:
