@@ -181,7 +181,7 @@ def cohort_from_posterior(
         eta_combination=drawn("eta_combination") if "eta_combination" in posterior else _none(),
         mean_log_r=drawn("mu_r_type")[:, _type_places(tree)] if "mu_r_type" in posterior else _none(),
     )
-    if avatars is None and tumor_types is not None and "mu_r_type" in posterior:
+    if avatars is None and tumor_types is not None and _has_several_types(tree):
         avatars = _of_types(tree, tumor_types)
     if avatars is None:
         return cohort
@@ -208,6 +208,12 @@ def _wander_of(law: KillLaw | None, drawn: Callable[..., Floats], fixed: dict[st
     if law is None:
         return _none()
     return drawn("wander", "avatar") if "wander" in fixed else drawn("wander_avatar")
+
+
+def _has_several_types(tree: xr.DataTree) -> bool:
+    """Whether avatars of several tumour types were calibrated together, by whatever kinetics."""
+    recorded = "constant_data" in tree.children and "tumor_type_of" in tree["constant_data"].to_dataset()
+    return recorded and len(set(_types(tree).values())) > 1
 
 
 def _types(tree: xr.DataTree) -> dict[str, str]:
