@@ -191,6 +191,8 @@ class ModelCard(Card):
             ),
         ]
         if self.drug_classes and self.class_share > 0:
+            if self.kinetics == "two_clone":
+                unfit.append("drug_classes: kinetics two_clone know no classes of drugs")
             unfit += [
                 f"{name} must have a normal prior, as drugs of a class are correlated"
                 for name in BY_CLASS
