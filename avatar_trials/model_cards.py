@@ -191,6 +191,14 @@ class ModelCard(Card):
                 if name in self.constants and self.constants[name].value < 0 and support != "real"
             ),
         ]
+        if self.drug_classes and self.class_share > 0:
+            if self.kinetics == "two_clone":
+                unfit.append("drug_classes: kinetics two_clone know no classes of drugs")
+            unfit += [
+                f"{name} must have a normal prior, as drugs of a class are correlated"
+                for name in BY_CLASS
+                if name in priors and self.priors[name].distribution != "normal"
+            ]
         if unfit:
             raise ValueError("; ".join(unfit))
         return self

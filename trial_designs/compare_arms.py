@@ -24,7 +24,9 @@ def main(posterior_file: str, design_name: str = "melanoma_braf_mek", replicates
     """Print one column an arm, one row an endpoint."""
     posterior = at.read_netcdf(posterior_file, kind="posterior")
     design = at.load_design(design_name)
-    avatars = at.cohort_from_posterior(posterior, int(replicates), seed=design.seed)
+    avatars = at.cohort_from_posterior(
+        posterior, int(replicates), seed=design.seed, tumor_types=design.cohort.tumor_types
+    )
     trial = at.emulate_trials(avatars, design)
     rules = design.endpoints
     readout = at.readout_trial(trial, rule=rules.mrecist_rule, doubling=rules.doubling, level=rules.level)

@@ -361,17 +361,27 @@ def posteriors_to_compare(
     for file in files:
         tree = read_posterior(file, allow_unconverged=True)
         trees[str(tree.attrs["model_card"])] = tree
-    if cards:
-        table = volumes_for(design, volumes)
-        for card in cards:
-            say(f"model card {card.name}")
-            trees[card.name] = calibrated(table, design, card, folder / f"{card.name}.nc", say=say)
-    if len(trees) < 2:
+    if len({*trees, *(card.name for card in cards)}) < max(2, len(files) + len(cards)):
         what = "two posteriors of different model cards or more can be compared"
         raise InputError(
             Problem("C114", "error", what, "Name model cards with --models, files with --posteriors")
         )
+    if cards:
+        table = volumes_for(design, volumes)
+        _require_one_type(table, cards)
+        for card in cards:
+            say(f"model card {card.name}")
+            trees[card.name] = calibrated(table, design, card, folder / f"{card.name}.nc", say=say)
     return trees
+
+
+def _require_one_type(table: GrowthTable, cards: Sequence[ModelCard]) -> None:
+    """Raise InputError, before an hour of sampling, for cards that would have to be compared on several types."""
+    from avatar_trials.kinetics.kill_laws import KILL_LAWS
+
+    if table.avatars["tumor_type"].nunique() > 1 and any(card.kinetics in KILL_LAWS for card in cards):
+        what = "cards are compared on one tumour type at a time, and the design has several"
+        raise InputError(Problem("E90", "error", what, "Name a design of one tumour type"))
 
 
 def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:

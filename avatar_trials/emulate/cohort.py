@@ -133,7 +133,7 @@ def cohort_from_posterior(
     avatars: Sequence[str] | None = None,
     tumor_types: Sequence[str] | None = None,
 ) -> Cohort:
-    """The calibrated avatars, one posterior draw a replicate trial; of several tumour types those chosen.
+    """The calibrated avatars, one posterior draw a replicate trial; those of the tumour types chosen, where told.
 
     Draws are chosen without repetition while they last. Raises InputError for avatars or types the posterior does not
     have.
@@ -181,7 +181,7 @@ def cohort_from_posterior(
         eta_combination=drawn("eta_combination") if "eta_combination" in posterior else _none(),
         mean_log_r=drawn("mu_r_type")[:, _type_places(tree)] if "mu_r_type" in posterior else _none(),
     )
-    if avatars is None and tumor_types is not None and "mu_r_type" in posterior:
+    if avatars is None and tumor_types is not None and _knows_types(tree):
         avatars = _of_types(tree, tumor_types)
     if avatars is None:
         return cohort
@@ -208,6 +208,12 @@ def _wander_of(law: KillLaw | None, drawn: Callable[..., Floats], fixed: dict[st
     if law is None:
         return _none()
     return drawn("wander", "avatar") if "wander" in fixed else drawn("wander_avatar")
+
+
+def _knows_types(tree: xr.DataTree) -> bool:
+    """Whether a posterior says of what tumour types its avatars are: older ones, and tables without types, do not."""
+    recorded = "constant_data" in tree.children and "tumor_type_of" in tree["constant_data"].to_dataset()
+    return recorded and any(_types(tree).values())
 
 
 def _types(tree: xr.DataTree) -> dict[str, str]:

@@ -38,8 +38,8 @@ class HoldOut:
     under `mouse` never the last of an avatar. `folds`: so many disjoint shares, held out in turn.
 
     `arm`: an arm of several drugs as a whole, predicted from its drugs alone and the prior of combinations; each such
-    arm in turn, or the one named by `arm`. A single-drug arm can be named: a drug must be seen alone to be known, so
-    half of its mice are held out, and the other half tells the drug.
+    arm in turn whose drugs all have mice alone, or the one named by `arm`. A single-drug arm can be named: a drug must
+    be seen alone to be known, so half of its mice are held out, and the other half tells the drug.
 
     `curve-tail`: of every treated mouse the second half of its visits (at least three stay), or the visits after
     `after_day`; predicted for the same mouse, with its wander as far as it is known. Halves are cut by what became of
@@ -134,9 +134,15 @@ def _arms(curves: Curves, named: str | None, seed: int) -> list[tuple[str, Ints]
     if named is None:
         if not curves.combinations:
             raise _refused("no arm of several drugs to hold out", "Name a single-drug arm by --hold-out-arm")
-        wanted = curves.combinations
+        wanted = [arm for arm in curves.combinations if _known_alone(arm, curves)]
+        if not wanted:
+            what = "every arm of several drugs has a drug that is never given alone"
+            raise _refused(what, "Give mice of the drugs alone")
     else:
         wanted = [_named(named, curves)]
+        if not _known_alone(wanted[0], curves):
+            what = f"arm {wanted[0]} has a drug that is never given alone, from which it could be predicted"
+            raise _refused(what, "Give mice of its drugs alone, or name another arm")
     found = []
     for arm in wanted:
         mice = np.flatnonzero(np.array(curves.curve_arm) == arm)
@@ -147,6 +153,11 @@ def _arms(curves: Curves, named: str | None, seed: int) -> list[tuple[str, Ints]
         else:
             found.append((arm, mice))
     return found
+
+
+def _known_alone(arm: str, curves: Curves) -> bool:
+    """Whether each drug of an arm has mice of its own."""
+    return set(drugs_of(arm)) <= set(curves.curve_arm)
 
 
 def _named(arm: str, curves: Curves) -> str:

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials.calibrate.curves import Curves
-from avatar_trials.calibrate.predictive import expected_log_volume, weekly_of
+from avatar_trials.calibrate.predictive import expected_log_volume, fixed_draws, weekly_of
 from avatar_trials.designs import Stopping
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.graded_mice import GradedMice
@@ -71,7 +71,9 @@ def new_mouse_forecast(
     mice, deviates = new_mouse(cohort, avatar, arm, name, log_start, len(days), seed=seed)
     grown = np.stack(list(mice.log_growth(days, slice(None))), axis=-1)
     population = {key: values[:, None] for key, values in own.population.items()}
-    expected = mice.log_start + clones.size_from_growth(grown, population["deceleration"])
+    expected = mice.log_start + clones.size_from_growth(
+        grown, population["deceleration"], law=own.deceleration_law
+    )
     squared = caliper.log_variance(
         np.exp(expected), population["delta"], population["sigma_p"], own.diameter_floor_mm3
     )
@@ -101,7 +103,7 @@ def tail_forecasts(
     chosen = stream(seed, "posterior draws").permutation(n)[:draws]
     flat = {
         str(name): values.values.reshape(-1, *values.shape[2:])[chosen] for name, values in posterior.items()
-    }
+    } | fixed_draws(card, min(n, draws), len(curves.drugs))
     expected = np.stack(
         [
             expected_log_volume({name: values[k] for name, values in flat.items()}, curves, card)

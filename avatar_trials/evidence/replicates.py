@@ -204,5 +204,7 @@ def _latent(mice: Any, cohort: Cohort, days: Floats) -> Floats:
     everyone = slice(0, int(np.prod(shape)))
     grown = np.stack(list(mice.log_growth(days, everyone)), axis=-1).reshape((*shape, len(days)))
     slowed = cohort.population["deceleration"][:, None, None]
-    size: Floats = mice.log_start[..., None] + clones.size_from_growth(grown, slowed)
+    size: Floats = mice.log_start[..., None] + clones.size_from_growth(
+        grown, slowed, law=cohort.deceleration_law
+    )
     return size

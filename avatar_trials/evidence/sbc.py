@@ -18,6 +18,7 @@ from scipy import stats
 
 from avatar_trials.calibrate.checks import convergence
 from avatar_trials.calibrate.curves import Curves
+from avatar_trials.calibrate.predictive import fixed_draws
 from avatar_trials.calibrate.refit import Refit
 from avatar_trials.emulate.cohort import cohort_from_posterior
 from avatar_trials.evidence.ranks import LEVEL, band, grid, rank_of, uniformity
@@ -103,7 +104,7 @@ class Calibration:
         flat = {
             str(name): values.values.reshape(-1, *values.shape[2:])[cohort.draw]
             for name, values in tree["posterior"].to_dataset().items()
-        }
+        } | fixed_draws(card, n, len(curves.drugs))
         population = {name: flat[name] for name in card.priors if name in flat}
         each = [{name: values[k] for name, values in flat.items()} for k in range(n)]
         likely = np.array([log_likelihood_of_draw(draw, curves, card) for draw in each])
@@ -193,6 +194,7 @@ def rank_check(rows: pd.DataFrame, ranked_among: int, draws_a_fit: int) -> RankC
 def _attributes(card: ModelCard) -> dict[str, str]:
     return {
         "kinetics": card.kinetics,
+        "deceleration_law": card.deceleration_law,
         "constants": json.dumps({name: constant.value for name, constant in card.constants.items()}),
         "observation": json.dumps(card.observation.model_dump()),
     }

@@ -20,7 +20,7 @@ from scipy import stats
 from avatar_trials.card_parts import Law
 from avatar_trials.evidence.check import Check, not_computed
 from avatar_trials.evidence.drawing import FAILED, FAINT, INK, panels
-from avatar_trials.model_cards import ModelCard
+from avatar_trials.model_cards import BY_CLASS, ModelCard
 from avatar_trials.seeds import stream
 
 Floats = NDArray[np.float64]
@@ -93,7 +93,13 @@ def log_prior(posterior: xr.Dataset, card: ModelCard) -> Floats:
     """Log density (chain, draw) of the population parameters that `posterior` holds, under the card's priors."""
     total = np.zeros((posterior.sizes["chain"], posterior.sizes["draw"]))
     for name, values in posterior.data_vars.items():
-        density = _law(card.priors[str(name)]).logpdf(values.transpose("chain", "draw", ...).values)
+        prior, drawn = card.priors[str(name)], values.transpose("chain", "draw", ...).values
+        drugs = [str(drug) for drug in values["drug"].values] if name in BY_CLASS else []
+        if card.share_a_class(drugs):
+            covariance = prior.scale**2 * card.drug_correlation(drugs)
+            total += stats.multivariate_normal(cov=covariance).logpdf(drawn - prior.location)
+            continue
+        density = _law(prior).logpdf(drawn)
         total += density.reshape(*total.shape, -1).sum(axis=-1)
     return total
 

@@ -155,10 +155,11 @@ def _figures(inputs: ReportInputs, responses: xr.Dataset, mice: pd.DataFrame | N
         shown = None if inputs.posterior is None else predictive.predicted(inputs.posterior)
         if shown is not None:
             avatars = [str(avatar) for avatar in inputs.trial["avatar"].values]
-            others = sorted({avatar for avatar, _ in shown.of_curve} - set(avatars))
+            known = {avatar for avatar, _ in shown.of_curve}
+            own = [avatar for avatar in avatars if avatar in known] or sorted(known)
             figures["predictive"] = [
                 canvas.png(page, f"Observed volumes and predictive bands: {what}.")
-                for page, what in predictive.predictive_pages(shown, [*avatars, *others], arms, colours)
+                for page, what in predictive.predictive_pages(shown, own, arms, colours)
             ]
             figures["coverage"] = listed(
                 [

@@ -148,3 +148,13 @@ def test_both_a_prior_and_a_number_is_one_too_many(card: Path) -> None:
     card.write_text(HEAD + FIXED + prior, "utf-8")
     (problem,) = check_card(card)
     assert "unknown deceleration" in problem.what
+
+
+def test_drugs_of_a_class_need_normal_priors_and_a_law_of_kill(card: Path) -> None:
+    card.write_text(HEAD + PRIOR.replace('"normal"', '"lognormal"').replace("-3.0", "0.05"), "utf-8")
+    with pytest.raises(InputError, match="mu_k must have a normal prior"):
+        load_model(card)
+    classes = 'class_share = 0.5\n[drug_classes]\nMEK = ["a", "b"]\n'
+    card.write_text(HEAD.replace("graded_kill", "two_clone") + classes, "utf-8")
+    with pytest.raises(InputError, match="two_clone know no classes"):
+        load_model(card)

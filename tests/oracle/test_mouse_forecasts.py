@@ -88,6 +88,21 @@ def test_a_new_mouse_is_foreseen_as_the_emulator_makes_it() -> None:
             assert far < 2.4 / np.sqrt(len(of_visit)), (arm, visit)
 
 
+def test_a_new_mouse_is_foreseen_under_its_own_law_of_deceleration() -> None:
+    """Untreated mice of one draw without wander and error: the emulator's curve is the forecast's middle."""
+    cohort = replace(random_cohort(np.random.default_rng(4), n_avatars=1), deceleration_law="gompertz")
+    cohort = replace(
+        cohort,
+        population=cohort.population
+        | {name: np.full(cohort.n_trials, 1e-9) for name in ("delta", "sigma_p", "wander")},
+    )
+    start = 5.3
+    foreseen = new_mouse_forecast(cohort, "X-1", "untreated", "m", DAYS, start, NEVER, seed=1)
+    mice, deviates = new_mouse(cohort, "X-1", "untreated", "m", start, len(DAYS), seed=1)
+    seen = measured_volumes(cohort, mice, deviates, DAYS)[:, 0]
+    np.testing.assert_allclose(foreseen.forecast.location, np.log(seen), atol=1e-5)
+
+
 def test_who_is_still_in_tells_how_the_tumour_fared() -> None:
     """Forecasts that forget the rules of leaving put late readings too high: the places of the mice left are low."""
     cohort, truth = cohorts()

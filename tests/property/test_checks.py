@@ -26,13 +26,14 @@ from avatar_trials.evidence.checks import (
 )
 from avatar_trials.evidence.curvature import untreated_curvature
 from avatar_trials.evidence.prior_predictive import prior_predictive
-from avatar_trials.evidence.sensitivity import prior_sensitivity
+from avatar_trials.evidence.sensitivity import log_prior, prior_sensitivity
 from avatar_trials.intake import GrowthTable
 from avatar_trials.stamp import read_netcdf
 from tests.fake_trial import DOUBLING, LEVEL, LIMIT_MM3, RULE, Study, gates, table_of, trial_of, visits
 
 FROZEN = Path(__file__).resolve().parent.parent / "fixtures" / "frozen_posterior.nc"
 CARD = load_model("two_clone")
+CLASSED = load_model("graded_kill")
 DESIGN = load_design("melanoma_braf_mek")
 RULES = {"rule": RULE, "doubling": DOUBLING, "level": LEVEL}
 DIAMETER, DAY, AUTOCORRELATION = range(3)
@@ -263,6 +264,19 @@ def test_prior_sensitivity_tells_conflict_from_weak_data(
     tree = one_parameter(CARD.priors["mu_r"].location + away, sd)
     found = prior_sensitivity(tree, CARD, seed=1)
     assert (found.passed, found.table["diagnosis"][0]) == (passed, said)
+
+
+def test_the_prior_of_drugs_of_a_class_is_correlated() -> None:
+    """At (1, 1) SD of two drugs of a class the normal of correlation 1/2 has -log(2 pi sqrt(3)/2) - 2/3."""
+    prior, drugs = CLASSED.priors["mu_k"], ["binimetinib", "trametinib"]
+    at = xr.DataArray(
+        np.full((1, 1, 2), prior.location + prior.scale),
+        dims=("chain", "draw", "drug"),
+        coords={"drug": drugs},
+    )
+    expected = -np.log(2 * np.pi * np.sqrt(0.75)) - 2 / 3 - 2 * np.log(prior.scale)
+    assert CLASSED.class_share == 0.5
+    assert log_prior(at.to_dataset(name="mu_k"), CLASSED)[0, 0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_parameter_that_the_data_do_not_tell_is_named() -> None:

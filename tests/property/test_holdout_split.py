@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -159,11 +160,14 @@ def test_no_visit_of_a_tail_is_left(seed: int, after: float | None) -> None:
         (HoldOut("arm", share=0.1), "--hold-out-share says nothing of hold-out arm"),
         (HoldOut("mouse", after_day=3.0), "It is for curve-tail"),
         (HoldOut("curve-tail", after_day=1.0), "no treated mouse has visits before and after"),
+        (HoldOut("arm", arm="B + D"), "never given alone"),
         (HoldOut("avatar", 0.99), None),
     ],
 )
 def test_a_hold_out_that_cannot_be_is_refused_in_words(what: HoldOut, told: str | None) -> None:
     table = panel(3)
+    if what.arm == "B + D":
+        table = replace(table, rows=table.rows.replace({"arm": {"B + C": "B + D"}}))
     curves, _ = curves_of(table, CARD)
     if told is None:
         (split,) = splits(table, curves, what, seed=1)

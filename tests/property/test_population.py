@@ -383,3 +383,19 @@ def test_new_avatars_do_as_the_calibrated_ones_on_average(
 def endless() -> Any:
     never = {"from_relative_volume": [0.0], "hazard_per_day": [0.0], "source": "s"}
     return a_design(stopping={"size_mm3": 1e12, "removal": never}).stopping
+
+
+def test_calibrated_avatars_are_those_of_the_designs_tumour_types(frozen: xr.DataTree) -> None:
+    """Whatever the kinetics: two clones know no types, and their trials are of a type all the same."""
+    names = [str(name) for name in frozen["posterior"].to_dataset()["avatar"].values]
+    types = ["CM", "CM", "CRC"] * 11
+    data = (
+        frozen["constant_data"]
+        .to_dataset()
+        .assign(tumor_type_of=("each_avatar", np.array(types, dtype=object)))
+    )
+    tree = with_groups(frozen, constant_data=data.assign_coords(each_avatar=names))
+    cohort = cohort_from_posterior(tree, 2, seed=1, tumor_types=["crc"])
+    assert list(cohort.avatars) == [name for name, kind in zip(names, types, strict=True) if kind == "CRC"]
+    with pytest.raises(InputError, match=r"\[D92\].*NSCLC"):
+        cohort_from_posterior(tree, 2, seed=1, tumor_types=["NSCLC"])
