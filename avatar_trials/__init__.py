@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from avatar_trials.calibrate import require_passed as require_passed
     from avatar_trials.card_files import load_design as load_design
     from avatar_trials.card_files import load_model as load_model
+    from avatar_trials.emulate import cohort_from_population as cohort_from_population
     from avatar_trials.emulate import cohort_from_posterior as cohort_from_posterior
     from avatar_trials.emulate import emulate_trials as emulate_trials
+    from avatar_trials.emulate import population_of as population_of
     from avatar_trials.endpoints import agree as agree
     from avatar_trials.endpoints import readout_observed as readout_observed
     from avatar_trials.endpoints import readout_trial as readout_trial
@@ -35,11 +37,13 @@ _HOME = {
     "agree": "endpoints",
     "calibrate_avatars": "calibrate",
     "check_volumes": "intake",
+    "cohort_from_population": "emulate",
     "cohort_from_posterior": "emulate",
     "emulate_trials": "emulate",
     "gates_of": "calibrate",
     "load_design": "card_files",
     "load_model": "card_files",
+    "population_of": "emulate",
     "read_netcdf": "stamp",
     "read_volumes": "intake",
     "readout_observed": "endpoints",
@@ -55,11 +59,13 @@ __all__ = [
     "agree",
     "calibrate_avatars",
     "check_volumes",
+    "cohort_from_population",
     "cohort_from_posterior",
     "emulate_trials",
     "gates_of",
     "load_design",
     "load_model",
+    "population_of",
     "read_netcdf",
     "read_volumes",
     "readout_observed",

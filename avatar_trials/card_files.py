@@ -13,8 +13,8 @@ from typing import Any
 import pydantic
 
 from avatar_trials.designs import TrialDesign
-from avatar_trials.library import find_card
-from avatar_trials.model_cards import ModelCard
+from avatar_trials.library import find_card, known
+from avatar_trials.model_cards import ModelCard, inherit
 from avatar_trials.problems import InputError, Problem
 
 SCHEMA_VERSION = 1
@@ -23,16 +23,21 @@ MAX_NESTING = 50
 
 
 def load_model(name_or_path: str | Path, *, beside: Path | None = None) -> ModelCard:
-    """Read a model card by name or path. Raises InputError with every problem and its line."""
-    return _load(ModelCard, find_card("models", name_or_path, beside=beside), str(name_or_path))
+    """Read a model card by name or path, with what it extends. Raises InputError with every problem and its line."""
+    shown = str(name_or_path)
+    content, raw, text = _with_inherited(find_card("models", name_or_path, beside=beside), shown)
+    return _validated(ModelCard, content, raw, text, shown)
 
 
 def load_design(name_or_path: str | Path) -> TrialDesign:
     """Read a trial design by name or path. Raises InputError with every problem and its line."""
-    return _load(TrialDesign, find_card("trial_designs", name_or_path), str(name_or_path))
+    shown = str(name_or_path)
+    content, raw, text = _read(find_card("trial_designs", name_or_path), shown)
+    return _validated(TrialDesign, content, raw, text, shown)
 
 
-def _load[CardType: (ModelCard, TrialDesign)](kind: type[CardType], path: Path, shown: str) -> CardType:
+def _read(path: Path, shown: str) -> tuple[dict[str, Any], bytes, str]:
+    """A card's content, bytes and text; InputError for what is no card of this schema."""
     raw = path.read_bytes()
     if len(raw) > MAX_CARD_BYTES:
         raise InputError(Problem("F11", "error", f"{len(raw):,} bytes: too long for a card", file=shown))
@@ -59,6 +64,34 @@ def _load[CardType: (ModelCard, TrialDesign)](kind: type[CardType], path: Path, 
         what = f"schema_version is {_shown(version)}; this version reads {SCHEMA_VERSION}"
         line = _line(text, ("schema_version",))
         raise InputError(Problem("F96", "error", what, "Write schema_version = 1", shown, line))
+    return content, raw, text
+
+
+def _with_inherited(
+    path: Path, shown: str, heirs: tuple[Path, ...] = ()
+) -> tuple[dict[str, Any], bytes, str]:
+    """A model card's content with what it takes from the library's card that it extends, and of both the bytes."""
+    content, raw, text = _read(path, shown)
+    if "extends" not in content:
+        return content, raw, text
+    name, line = content["extends"], _line(text, ("extends",))
+    if not isinstance(name, str) or name not in known("models"):
+        what = f"extends {_shown(name)}: no model card of this name in the library"
+        remedy = f"Known names: {', '.join(known('models'))}"
+        raise InputError(Problem("D81", "error", what, remedy, shown, line, "extends"))
+    ancestor = find_card("models", name)
+    if ancestor in (*heirs, path.resolve()):
+        what = f"extends {name!r}, which extends this card"
+        raise InputError(
+            Problem("D82", "error", what, "Write one of them out in full", shown, line, "extends")
+        )
+    inherited, above, _ = _with_inherited(ancestor, name, (*heirs, path.resolve()))
+    return inherit(inherited, content), above + raw, text
+
+
+def _validated[CardType: (ModelCard, TrialDesign)](
+    kind: type[CardType], content: dict[str, Any], raw: bytes, text: str, shown: str
+) -> CardType:
     if "sha256" in content:
         line = _line(text, ("sha256",))
         raise InputError(Problem("D80", "error", "unknown key sha256", "Delete it", shown, line))
@@ -115,7 +148,7 @@ def check_card(path: str | Path) -> list[Problem]:
     """Problems of a design or model card file; never raises for what the file holds."""
     try:
         text = Path(path).read_bytes().decode("utf-8", "replace") if Path(path).is_file() else ""
-        if re.search(r"^\s*kinetics\s*=", text, re.MULTILINE):
+        if re.search(r"^\s*(kinetics|extends)\s*=", text, re.MULTILINE):
             load_model(path)
         else:
             load_design(path)

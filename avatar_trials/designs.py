@@ -109,10 +109,22 @@ class Endpoints(Card):
 
 
 class Cohort(Card):
-    """Whose tumours: the calibrated avatars of a tumour type, from an embedded panel unless volumes are given."""
+    """Whose tumours: the calibrated avatars of a tumour type or of several, from an embedded panel unless volumes are
+    given.
+
+    `n_avatars` and `biomarker_share` are of new avatars drawn from a population; without them both are those of the
+    avatars that the population was calibrated on.
+    """
 
     panel: str
-    tumor_type: str
+    tumor_type: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    n_avatars: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    biomarker_share: Annotated[Number, Field(ge=0, le=1)] | None = None
+
+    @property
+    def tumor_types(self) -> tuple[str, ...]:
+        """The tumour types, one or several."""
+        return (self.tumor_type,) if isinstance(self.tumor_type, str) else self.tumor_type
 
 
 class Mechanism(Card):

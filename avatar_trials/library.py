@@ -1,4 +1,4 @@
-"""Finds model cards, trial designs and embedded panels: by path, else by name in the wheel or in the checkout."""
+"""Finds cards, designs, embedded panels and populations: by path, else by name in the wheel or in the checkout."""
 
 from __future__ import annotations
 
@@ -8,16 +8,27 @@ from typing import Final, Literal, get_args
 
 from avatar_trials.problems import InputError, Problem
 
-Kind = Literal["models", "trial_designs", "panels"]
+Kind = Literal["models", "trial_designs", "panels", "populations"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent
-_SUFFIX: Final[dict[str, str]] = {"models": ".toml", "trial_designs": ".toml", "panels": ".csv"}
-_CALLED: Final[dict[str, str]] = {"models": "model card", "trial_designs": "trial design", "panels": "panel"}
+_SUFFIX: Final[dict[str, str]] = {
+    "models": ".toml",
+    "trial_designs": ".toml",
+    "panels": ".csv",
+    "populations": ".nc",
+}
+_CALLED: Final[dict[str, str]] = {
+    "models": "model card",
+    "trial_designs": "trial design",
+    "panels": "panel",
+    "populations": "population",
+}
+_IN_PACKAGE: Final = ("panels", "populations")
 _TRUTH_MARK: Final = "truth"
 
 
 def find_card(kind: Kind, name_or_path: str | Path, *, beside: Path | None = None) -> Path:
-    """The file of a model card, a trial design or a panel.
+    """The file of a model card, a trial design, a panel or a population.
 
     What holds a folder separator or ends in the kind's suffix is a path, and only a path: a mistyped path never
     falls back to a library card of the same name. A relative path is looked for in the working folder, then in
@@ -56,7 +67,7 @@ def _is_path(kind: Kind, text: str) -> bool:
 
 
 def _folders(kind: Kind) -> list[Path]:
-    if kind == "panels":
+    if kind in _IN_PACKAGE:
         folders = [_PACKAGE / kind]
     else:
         folders = [_PACKAGE / "_library" / kind]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pydantic
+from numpy.typing import NDArray
 from pydantic import Field
 
 from avatar_trials.card_parts import (
@@ -82,11 +84,13 @@ TWO_CLONE_CONSTANTS: dict[str, Support] = {
 }
 GRADED_KILL_PRIORS: dict[str, tuple[Support, By]] = {
     "mu_r": ("real", None),
+    "omega_r_type": ("positive", None),
     "omega_r": ("positive", None),
     "mu_slowing": ("real", "drug"),
     "omega_slowing": ("positive", None),
     "slowing_overlap": ("share", None),
     "mu_k": ("real", "drug"),
+    "omega_k_type": ("positive", None),
     "omega_k": ("positive", None),
     "omega_k_of_drug": ("positive", "drug"),
     "h2": ("share", None),
@@ -111,12 +115,28 @@ GRADED_KILL_CONSTANTS: dict[str, Support] = {
     "spread_mouse_sd": "positive",
     "eta_combination_sd": "positive",
 }
+BY_CLASS = ("mu_k", "mu_slowing")
+OF_SEVERAL_TYPES = ("omega_r_type", "omega_k_type")
+_OF_SPREAD = ("mu_spread", "omega_spread", "sigma_spread_combination", "cross_resistance", "spread_mouse_sd")
+ONE_KILL_PRIORS = {name: kind for name, kind in GRADED_KILL_PRIORS.items() if name not in _OF_SPREAD}
+ONE_KILL_CONSTANTS = {name: kind for name, kind in GRADED_KILL_CONSTANTS.items() if name not in _OF_SPREAD}
 KINETICS: dict[str, tuple[dict[str, tuple[Support, By]], dict[str, Support]]] = {
     "two_clone": (TWO_CLONE_PRIORS, TWO_CLONE_CONSTANTS),
     "graded_kill": (GRADED_KILL_PRIORS, GRADED_KILL_CONSTANTS),
+    "claret": (GRADED_KILL_PRIORS, GRADED_KILL_CONSTANTS),
+    "exponential": (ONE_KILL_PRIORS, ONE_KILL_CONSTANTS),
+    "stein_fojo": (ONE_KILL_PRIORS, ONE_KILL_CONSTANTS),
 }
 """Kinetics -> its parameters: what each can be (any number, above 0, in 0 to 1) and whether each drug has its own; and
 its constants."""
+
+Fixable = Literal["deceleration", "wander", "slowing"]
+FIXABLE: dict[Fixable, tuple[str, ...]] = {
+    "deceleration": ("deceleration",),
+    "wander": ("wander", "omega_wander"),
+    "slowing": ("slowing", "mu_slowing", "omega_slowing", "slowing_overlap"),
+}
+"""Constants that a card may give in place of the priors named: for every avatar, drug and arm the one number."""
 
 
 class ModelCard(Card):
@@ -125,11 +145,15 @@ class ModelCard(Card):
     schema_version: Literal[1]
     name: str
     title: str
-    kinetics: Literal["two_clone", "graded_kill"]
+    extends: str = ""
+    kinetics: Literal["two_clone", "graded_kill", "claret", "exponential", "stein_fojo"]
+    deceleration_law: Literal["power", "gompertz"] = "power"
     observation: Observation
     constants: dict[str, Constant]
     priors: dict[str, Prior]
     biomarker: str = "braf_mutant"
+    drug_classes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    class_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     known_misses: tuple[str, ...] = ()
     sampling: Sampling = Sampling()
     gates: Gates = Gates()
@@ -137,7 +161,7 @@ class ModelCard(Card):
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> ModelCard:
-        priors, constants = KINETICS[self.kinetics]
+        priors, constants = parameters_of(self.kinetics, self.constants)
         kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
             ("prior", self.priors, priors),
             ("constant", self.constants, constants),
@@ -161,14 +185,122 @@ class ModelCard(Card):
                 for name, support in constants.items()
                 if support == "positive" and self.constants[name].value <= 0
             ),
+            *(
+                f"{name} must not be below 0, got {self.constants[name].value:g}"
+                for name, support in fixable_of(self.kinetics).items()
+                if name in self.constants and self.constants[name].value < 0 and support != "real"
+            ),
         ]
+        if self.drug_classes and self.class_share > 0:
+            if self.kinetics == "two_clone":
+                unfit.append("drug_classes: kinetics two_clone know no classes of drugs")
+            unfit += [
+                f"{name} must have a normal prior, as drugs of a class are correlated"
+                for name in BY_CLASS
+                if name in priors and self.priors[name].distribution != "normal"
+            ]
         if unfit:
             raise ValueError("; ".join(unfit))
         return self
 
+    @pydantic.field_validator("drug_classes")
+    @classmethod
+    def _one_class_each(cls, classes: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        folded = [drug.casefold() for drugs in classes.values() for drug in drugs]
+        twice = sorted({drug for drug in folded if folded.count(drug) > 1})
+        if twice:
+            raise ValueError(f"a drug has one class; in several: {', '.join(twice)}")
+        return classes
+
+    def drug_correlation(self, drugs: Sequence[str]) -> NDArray[np.float64]:
+        """Correlation (drug, drug) of the means of log kill and of log slowing: `class_share` within a class."""
+        class_of = {drug.casefold(): name for name, named in self.drug_classes.items() for drug in named}
+        classes = [class_of.get(drug.casefold(), f"{drug}, alone") for drug in drugs]
+        same = np.equal.outer(np.array(classes, dtype=object), np.array(classes, dtype=object))
+        return np.where(np.eye(len(drugs), dtype=bool), 1.0, self.class_share * same)
+
+    def share_a_class(self, drugs: Sequence[str]) -> bool:
+        """Whether two of `drugs` are correlated by their class."""
+        correlation = self.drug_correlation(drugs)
+        return bool((correlation != np.eye(len(drugs))).any())
+
+    def prior_draw(self, name: str, drugs: Sequence[str], rng: np.random.Generator) -> NDArray[np.float64]:
+        """One draw of a parameter from its prior: (1,), or (drug,) where each drug has its own."""
+        prior = self.priors[name]
+        if name not in BY_CLASS or not self.share_a_class(drugs):
+            return prior.draws(len(drugs) if prior.by == "drug" else 1, rng)
+        deviates = np.linalg.cholesky(self.drug_correlation(drugs)) @ rng.standard_normal(len(drugs))
+        return prior.location + prior.scale * deviates
+
     def constant(self, name: str) -> float:
         """Value of a fixed number."""
         return self.constants[name].value
+
+    def fixed(self, name: Fixable) -> float | None:
+        """What the card fixes in place of priors, None where it is learnt."""
+        return self.constants[name].value if name in self.constants else None
+
+    @property
+    def fixed_parameters(self) -> dict[str, float]:
+        """Parameters (of the posterior of a card that learns them) that the card fixes."""
+        return fixed_parameters({name: constant.value for name, constant in self.constants.items()})
+
+
+def fixable_of(kinetics: str) -> dict[Fixable, Support | Literal["not negative"]]:
+    """What a card may fix, and what it can be: the two clones' slowing is a factor of either sign, on the logarithm."""
+    kinds: dict[Fixable, Support | Literal["not negative"]] = dict.fromkeys(FIXABLE, "not negative")
+    return kinds | {"slowing": "real"} if kinetics == "two_clone" else kinds
+
+
+def fixed_parameters(constants: Mapping[str, float]) -> dict[str, float]:
+    """Parameters that a card's constants fix: with one slowing for all, several drugs slow as much as one."""
+    fixed = {name: constants[name] for name in FIXABLE if name in constants}
+    return fixed | ({"slowing_overlap": 0.0} if "slowing" in fixed else {})
+
+
+def parameters_of(
+    kinetics: str, constants: Iterable[str]
+) -> tuple[dict[str, tuple[Support, By]], dict[str, Support]]:
+    """Priors and constants of kinetics for a card with these `constants`, some of which stand for priors."""
+    priors, needed = KINETICS[kinetics]
+    fixed = [name for name in FIXABLE if name in constants]
+    replaced = {prior for name in fixed for prior in FIXABLE[name]}
+    return (
+        {name: kind for name, kind in priors.items() if name not in replaced},
+        needed | dict.fromkeys(fixed, "real"),
+    )
+
+
+_INHERITED = ("kinetics", "deceleration_law", "biomarker", "drug_classes", "class_share")
+
+
+def inherit(parent: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of a card that extends another: its own keys, and the parent's where it has none.
+
+    Key by key within `[observation]`, `[sampling]` and `[gates]`; priors and constants one by one, each as a whole. The
+    parent's name, title and known misses are not taken over, nor priors that the card fixes or its kinetics lack.
+    """
+    card: dict[str, Any] = {name: parent[name] for name in _INHERITED if name in parent} | dict(own)
+    constants, priors = _mapping(own, "constants"), _mapping(own, "priors")
+    learnt = {name for name, replaced in FIXABLE.items() if any(prior in priors for prior in replaced)}
+    taken = {name: value for name, value in parent["constants"].items() if name not in learnt}
+    kinetics = card["kinetics"] if card["kinetics"] in list(KINETICS) else parent["kinetics"]
+    wanted = parameters_of(kinetics, [*taken, *constants])
+    from_parent = {
+        "priors": {name: value for name, value in parent["priors"].items() if name in wanted[0]},
+        "constants": {name: value for name, value in taken.items() if name in wanted[1]},
+        **{name: parent.get(name, {}) for name in ("observation", "sampling", "gates")},
+    }
+    for table, values in from_parent.items():
+        if isinstance(own.get(table, {}), Mapping):
+            card[table] = dict(values) | dict(_mapping(own, table))
+    return card
+
+
+def _mapping(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table of a card's content; none where something else stands there, which is told when the card is checked."""
+    table = content.get(name, {})
+    return table if isinstance(table, Mapping) else {}
 
 
 def _unfit_prior(name: str, prior: Prior, support: Support, by: By) -> str:

@@ -31,7 +31,7 @@ RECORDED_LIBRARIES: Final = (
     "xarray",
 )
 
-Kind = Literal["posterior", "trial"]
+Kind = Literal["posterior", "trial", "population"]
 
 _KIND_OF: Final[dict[type, str]] = {xr.DataTree: "posterior", xr.Dataset: "trial"}
 _FILTERS: Final = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
@@ -92,8 +92,12 @@ def read_stamp(obj: xr.Dataset | xr.DataTree) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(obj.attrs.get("stamp", "{}")))
 
 
-def write_netcdf(obj: xr.Dataset | xr.DataTree, path: Path | str, stamp: Mapping[str, Any]) -> None:
-    """Write a trial (Dataset) or a posterior (DataTree) as NetCDF, with `path.sha256` beside it.
+def write_netcdf(
+    obj: xr.Dataset | xr.DataTree, path: Path | str, stamp: Mapping[str, Any], *, kind: Kind | None = None
+) -> None:
+    """Write a posterior (DataTree), a trial or a population (Dataset) as NetCDF, with `path.sha256` beside it.
+
+    Without `kind` a Dataset is a trial.
 
     Numeric variables carry a fletcher32 checksum and are compressed; the manifest covers every byte, text included.
     Equal content and stamp give equal bytes. Nothing of `obj` is changed; its own encodings are not used. A kill at
@@ -107,7 +111,7 @@ def write_netcdf(obj: xr.Dataset | xr.DataTree, path: Path | str, stamp: Mapping
     plain = xr.DataTree.from_dict(
         {node.path: _plain(node.to_dataset(inherit=False)) for node in tree.subtree}
     )
-    signed = {"file_format": FILE_FORMAT, "kind": _KIND_OF[type(obj)], **stamp}
+    signed = {"file_format": FILE_FORMAT, **stamp, "kind": kind or _KIND_OF[type(obj)]}
     plain.attrs["stamp"] = json.dumps(signed, sort_keys=True, allow_nan=False, default=_plain_number)
     encoding = {node.path: _encoding(node.to_dataset(inherit=False)) for node in plain.subtree}
     manifest = manifest_path(target)
@@ -134,9 +138,11 @@ def read_netcdf(
     path: Path | str, *, kind: Literal["posterior"], allow_unstamped: bool = False
 ) -> xr.DataTree: ...
 @overload
-def read_netcdf(path: Path | str, *, kind: Literal["trial"], allow_unstamped: bool = False) -> xr.Dataset: ...
+def read_netcdf(
+    path: Path | str, *, kind: Literal["trial", "population"], allow_unstamped: bool = False
+) -> xr.Dataset: ...
 def read_netcdf(path: Path | str, *, kind: Kind, allow_unstamped: bool = False) -> xr.Dataset | xr.DataTree:
-    """Read a whole posterior (DataTree) or trial (Dataset) into memory and close the file.
+    """Read a whole posterior (DataTree), trial or population (Dataset) into memory and close the file.
 
     Raises StampError when the file is missing, changed since it was written, cut short, of another kind or of a later
     format. A file without a manifest or a stamp is refused unless `allow_unstamped`.

@@ -35,7 +35,7 @@ def main() -> None:
         design.arm_names,
         n_avatars=N_AVATARS,
         n_biomarker=N_BRAF_MUTANT,
-        tumor_type=design.cohort.tumor_type,
+        tumor_type=design.cohort.tumor_types[0],
         stopping=design.stopping,
         seed=SEED,
     )

@@ -22,11 +22,10 @@ def shown(row: Any) -> str:
 
 def main(posterior_file: str, design_name: str = "melanoma_braf_mek", replicates: str = "300") -> None:
     """Print one column an arm, one row an endpoint."""
-    posterior = at.read_netcdf(posterior_file, kind="posterior")
-    design = at.load_design(design_name)
-    avatars = at.cohort_from_posterior(posterior, int(replicates), seed=design.seed)
+    posterior, design = at.read_netcdf(posterior_file, kind="posterior"), at.load_design(design_name)
+    seed, types, rules = design.seed, design.cohort.tumor_types, design.endpoints
+    avatars = at.cohort_from_posterior(posterior, int(replicates), seed=seed, tumor_types=types)
     trial = at.emulate_trials(avatars, design)
-    rules = design.endpoints
     readout = at.readout_trial(trial, rule=rules.mrecist_rule, doubling=rules.doubling, level=rules.level)
     readout["shown"] = readout.apply(shown, axis=1)
     table = readout.pivot(index="endpoint", columns="arm", values="shown")

@@ -1,5 +1,6 @@
 """Calibration room: the only one that imports PyMC."""
 
+from avatar_trials.calibrate.chains import remove_checkpoint
 from avatar_trials.calibrate.checks import (
     GateError,
     convergence,
@@ -17,5 +18,6 @@ __all__ = [
     "gates",
     "gates_of",
     "population_parameters",
+    "remove_checkpoint",
     "require_passed",
 ]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import arviz as az
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
+from avatar_trials.arms import UNTREATED
+from avatar_trials.calibrate.mixing import Part, converged
 from avatar_trials.card_parts import Prior
 from avatar_trials.model_cards import ModelCard
 
 GATE_COLUMNS = ("check", "value", "limit", "passed", "worst")
 CONTRACTION_TO_PRINT = 0.3
 WORST_NAMED = 8
-TAILS = (0.05, 0.95)
+MORE_DRAWS_HELP = 1.05
 
 
 class GateError(RuntimeError):
@@ -26,27 +30,28 @@ class GateError(RuntimeError):
 
 
 def convergence(posterior: xr.Dataset) -> pd.DataFrame:
-    """One row a scalar parameter: name, place (avatar, mouse, drug), r_hat, ess_bulk, ess_tail.
+    """One row a scalar parameter of a posterior (chain, draw, ...): as `convergence_of`."""
+    return convergence_of(_parts_of(posterior))
 
-    ess_tail is the smaller one of the 5 % and the 95 % quantile (Vehtari et al. 2021, Bayesian Analysis 16:667);
-    ArviZ left to itself takes the ends of its 89 % interval.
+
+def convergence_of(parts: Iterable[Part]) -> pd.DataFrame:
+    """One row a scalar parameter: parameter, place (avatar, mouse, drug), whose, r_hat, ess_bulk, ess_tail.
+
+    `whose` is the avatar, avatar-arm or drug that a parameter belongs to, "" where it is the population's. R-hat is
+    rank-normalised, tail ESS that of the 5 % and 95 % quantiles (`mixing.converged`).
     """
     tables = []
-    r_hat, bulk = az.rhat(posterior), az.ess(posterior, method="bulk")
-    tail = az.ess(posterior, method="tail", prob=TAILS)
-    for name in posterior.data_vars:
-        places = r_hat[name].to_series().index if r_hat[name].ndim else [""]
+    for part in parts:
+        found = converged(part.draws)
         tables.append(
             pd.DataFrame(
                 {
-                    "parameter": str(name),
-                    "place": [
-                        ", ".join(map(str, place)) if isinstance(place, tuple) else str(place)
-                        for place in places
-                    ],
-                    "r_hat": r_hat[name].values.ravel(),
-                    "ess_bulk": bulk[name].values.ravel(),
-                    "ess_tail": tail[name].values.ravel(),
+                    "parameter": part.name,
+                    "place": [", ".join(label) for label in part.labels],
+                    "whose": [_whose(part.dims, label) for label in part.labels],
+                    "r_hat": found.r_hat,
+                    "ess_bulk": found.ess_bulk,
+                    "ess_tail": found.ess_tail,
                 }
             )
         )
@@ -54,69 +59,82 @@ def convergence(posterior: xr.Dataset) -> pd.DataFrame:
 
 
 def gates(tree: xr.DataTree, card: ModelCard) -> pd.DataFrame:
-    """Convergence gates of a posterior: columns check, value, limit, passed, worst (names of the worst parameters).
+    """Convergence gates of the posterior group of a tree, as `gates_from`.
 
-    A NaN anywhere fails its gate. Divergences alone diagnose nothing in this model (a run with R-hat 1.84 had none),
-    so R-hat and effective sample size are taken over all parameters.
+    What calibration records with a posterior is over more: every parameter of every mouse, at all draws.
     """
-    table = convergence(tree["posterior"].to_dataset())
-    stats = tree["sample_stats"].to_dataset()
-    energy = az.bfmi(tree)
-    bfmi = float(np.min(np.asarray(energy.get("energy", energy))))
-    divergences = float(stats["diverging"].mean())
+    return gates_from(convergence(tree["posterior"].to_dataset()), tree["sample_stats"].to_dataset(), card)
+
+
+def gates_from(table: pd.DataFrame, stats: xr.Dataset, card: ModelCard) -> pd.DataFrame:
+    """Convergence gates: columns check, value, limit, passed, worst (whose parameters fail, the worst first).
+
+    `table` as from `convergence_of`, `stats` has diverging and energy (chain, draw). A NaN anywhere fails its gate.
+    Divergences alone diagnose nothing in these models (a run with R-hat 1.84 had none), so R-hat and effective sample
+    size are taken over all parameters.
+    """
     limits = card.gates
-    worst_r_hat = table.sort_values("r_hat", ascending=False, na_position="first")
-    worst_bulk = table.sort_values("ess_bulk", na_position="first")
-    worst_tail = table.sort_values("ess_tail", na_position="first")
     rows = [
-        (
-            "R-hat, largest",
-            _extreme(table["r_hat"], np.max),
-            limits.r_hat,
-            "<",
-            _named(worst_r_hat, "r_hat", ".3f"),
-        ),
-        (
-            "bulk ESS, smallest",
-            _extreme(table["ess_bulk"], np.min),
-            limits.ess_bulk,
-            ">",
-            _named(worst_bulk, "ess_bulk", ".0f"),
-        ),
-        (
-            "tail ESS, smallest",
-            _extreme(table["ess_tail"], np.min),
-            limits.ess_tail,
-            ">",
-            _named(worst_tail, "ess_tail", ".0f"),
-        ),
+        ("R-hat, largest", "r_hat", limits.r_hat, "<", ".3f"),
+        ("bulk ESS, smallest", "ess_bulk", limits.ess_bulk, ">", ".0f"),
+        ("tail ESS, smallest", "ess_tail", limits.ess_tail, ">", ".0f"),
+    ]
+    found: list[tuple[Any, ...]] = []
+    for check, column, limit, sign, form in rows:
+        worst = table.sort_values(column, ascending=sign == ">", na_position="first", kind="stable")
+        value = float("nan") if worst[column].isna().any() else float(worst[column].iloc[0])
+        found.append((check, value, limit, sign, _named(worst, column, form, limit, sign)))
+    divergences = float(stats["diverging"].mean())
+    found += [
         ("divergent draws, share", divergences, limits.divergences, "<=", ""),
-        ("E-BFMI, smallest", bfmi, limits.e_bfmi, ">", ""),
+        ("E-BFMI, smallest", float(energy_fraction(stats["energy"].values).min()), limits.e_bfmi, ">", ""),
     ]
     return pd.DataFrame(
         [
             (check, value, f"{sign} {limit:g}", _passes(value, limit, sign), worst)
-            for check, value, limit, sign, worst in rows
+            for check, value, limit, sign, worst in found
         ],
         columns=list(GATE_COLUMNS),
     )
 
 
+def energy_fraction(energy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """E-BFMI (chain,) of the sampler's energy (chain, draw): Betancourt (2016), arXiv:1604.00695."""
+    fraction: NDArray[np.float64] = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1, ddof=1)
+    return fraction
+
+
 def require_passed(table: pd.DataFrame) -> None:
-    """Raise GateError naming the failed checks, their worst parameters, and what to do."""
+    """Raise GateError with the failed checks, the avatar-arms whose chains disagree, and what to do."""
     failed = table[~table["passed"]]
     if failed.empty:
         return
     lines = []
     for row in failed.to_dict("records"):
-        worst = f"; worst: {row['worst']}" if row["worst"] else ""
+        worst = f"\n    {row['worst']}" if row["worst"] else ""
         lines.append(f"{row['check']} = {row['value']:.4g}, must be {row['limit']}{worst}")
     raise GateError(
         "The posterior did not pass its convergence gates, so no trial may be read off it:\n  "
         + "\n  ".join(lines)
-        + "\nMore draws help when the worst R-hat is below about 1.05. Otherwise look at the curves of the avatars "
-        "named:\ntheir chains disagree on what kind of curve it is."
+        + "\nWhat to do: "
+        + " ".join(_advice(failed.set_index("check")))
     )
+
+
+def _advice(failed: pd.DataFrame) -> Iterator[str]:
+    r_hat = float(failed["value"].get("R-hat, largest", 1.0))
+    if not r_hat < MORE_DRAWS_HELP:
+        yield (
+            "The chains disagree on what kind of curve those named have, and more draws will not settle it. Look at "
+            "their volumes (a swapped arm, a wrong unit or day?); if they are right, name another model card."
+        )
+    elif any("ESS" in check or "R-hat" in check for check in failed.index):
+        yield "The chains agree, but have too few draws: raise draws in [sampling] of the model card."
+    if any("diverg" in check or "E-BFMI" in check for check in failed.index):
+        yield (
+            "For divergent draws and E-BFMI raise target_accept in [sampling] of the model card; where that does not "
+            "help, the card's model does not fit the volumes."
+        )
 
 
 def gates_of(source: xr.DataTree | xr.Dataset) -> pd.DataFrame:
@@ -166,18 +184,34 @@ def prior_variance(prior: Prior) -> float:
     return a * b / ((a + b) ** 2 * (a + b + 1))
 
 
-def _extreme(values: pd.Series, pick: Any) -> float:
-    return float("nan") if values.isna().any() else float(pick(values))
-
-
 def _passes(value: float, limit: float, sign: str) -> bool:
     return {"<": value < limit, ">": value > limit, "<=": value <= limit}[sign]
 
 
-def _named(table: pd.DataFrame, column: str, form: str) -> str:
-    return "; ".join(
-        f"{row['parameter']} [{row['place']}] {row[column]:{form}}"
-        if row["place"]
-        else f"{row['parameter']} {row[column]:{form}}"
-        for _, row in table.head(WORST_NAMED).iterrows()
-    )
+def _named(worst: pd.DataFrame, column: str, form: str, limit: float, sign: str) -> str:
+    """Whose parameters fail, each by the worst of them, or else whose comes nearest."""
+    failing = worst[[not _passes(value, limit, sign) for value in worst[column]]]
+    each = failing.assign(owner=failing["whose"].where(failing["whose"] != "", failing["parameter"]))
+    each = each.drop_duplicates("owner") if len(failing) else worst.head(1)
+    named = [
+        f"{row['whose']}{': ' if row['whose'] else ''}{row['parameter']} {row[column]:{form}}"
+        for _, row in each.head(WORST_NAMED).iterrows()
+    ]
+    more = len(each) - len(named)
+    return "; ".join([*named, f"and {more} more"] if more else named)
+
+
+def _whose(dims: tuple[str, ...], label: tuple[str, ...]) -> str:
+    """The avatar, avatar-arm or drug of a scalar: mice are named "avatar | arm | mouse"."""
+    if dims in (("curve",), ("untreated",), ("treated",)):
+        avatar, arm = label[0].split(" | ")[:2]
+        return f"{avatar} {arm}" if arm == UNTREATED else f"{avatar} under {arm}"
+    return f"{label[0]} under {label[1]}" if dims == ("avatar", "drug") else ", ".join(label)
+
+
+def _parts_of(posterior: xr.Dataset) -> Iterator[Part]:
+    for name, values in posterior.data_vars.items():
+        dims = tuple(str(dim) for dim in values.dims[2:])
+        places = ([str(place) for place in values[dim].values] for dim in dims)
+        flat = values.values.reshape((*values.shape[:2], -1))
+        yield Part(str(name), dims, list(itertools.product(*places)), flat)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,8 @@ class Curves:
 
     Per curve: avatar index, arm, mouse, given (curve, drug), follow_up (days, at least 7). Per visit, sorted by curve
     and day: curve index, day, log_volume (log mm3, the detection limit where censored), censored, volume_mm3.
-    `biomarker` (avatar) is NaN-free 0/1, or None where the table has no such column.
+    `biomarker` (avatar) is NaN-free 0/1, or None where the table has no such column. `avatar_type` (avatar): place in
+    `tumor_types`; avatars of no stated type are of one type together.
     """
 
     avatars: list[str]
@@ -42,6 +45,8 @@ class Curves:
     log_volume: Floats
     censored: Flags
     biomarker: Floats | None
+    tumor_types: list[str]
+    avatar_type: Ints
 
     @property
     def combinations(self) -> list[str]:
@@ -53,12 +58,20 @@ class Curves:
         """Number of untreated curves, which come first."""
         return int((~self.given.any(axis=1)).sum())
 
+    def reading(self, volume_mm3: Floats, limit_mm3: float) -> Curves:
+        """The same mice and visits with other volumes (obs)."""
+        log_volume, censored = np.log(np.maximum(volume_mm3, limit_mm3)), volume_mm3 < limit_mm3
+        return replace(self, volume_mm3=volume_mm3, log_volume=log_volume, censored=censored)
 
-def curves_of(table: GrowthTable, card: ModelCard) -> tuple[Curves, list[Problem]]:
+
+def curves_of(
+    table: GrowthTable, card: ModelCard, *, avatars: Sequence[str] = ()
+) -> tuple[Curves, list[Problem]]:
     """The curves a posterior can be calibrated to, with notices of the mice left out.
 
+    `avatars`: further ones without a mouse, whose levels are then the population's; facts of them are in the table.
     Left out: mice without a volume at day 0 or with a single visit. Raises InputError where too little is left: two
-    avatars, an untreated mouse, a single-drug arm for every drug.
+    avatars, an untreated mouse, a treated one. A drug that is never given alone is a notice.
     """
     mice = table.mice
     no_baseline = mice["left_truncated"]
@@ -82,9 +95,15 @@ def curves_of(table: GrowthTable, card: ModelCard) -> tuple[Curves, list[Problem
     mice = pd.concat([mice[~treated], mice[treated]], ignore_index=True)
     drugs = sorted({drug for arm in mice["arm"] for drug in drugs_of(arm)}, key=str.casefold)
     _refuse_too_little(mice, drugs, table.source)
+    singles = {arm for arm in mice["arm"] if len(drugs_of(arm)) == 1}
+    never_alone = [drug for drug in drugs if drug not in singles]
+    if never_alone:
+        what = f"only in combinations, never alone: {', '.join(never_alone)}"
+        fix = "Of these drugs alone the posterior says little more than the card's priors"
+        notices.append(Problem("N04", "warning", what, fix))
 
     names = mice["avatar"] + " | " + mice["arm"] + " | " + mice["mouse"]
-    avatars = sorted(mice["avatar"].unique())
+    avatars = sorted({*mice["avatar"], *avatars})
     given = np.array([[drug in drugs_of(arm) for drug in drugs] for arm in mice["arm"]]).reshape(
         len(mice), len(drugs)
     )
@@ -117,8 +136,15 @@ def curves_of(table: GrowthTable, card: ModelCard) -> tuple[Curves, list[Problem
         log_volume=np.log(np.maximum(volume, limit)),
         censored=volume < limit,
         biomarker=_biomarker(table, avatars, card.biomarker),
+        **_types(table, avatars),
     )
     return curves, notices
+
+
+def _types(table: GrowthTable, avatars: list[str]) -> dict[str, Any]:
+    of_avatar = table.avatars["tumor_type"].reindex(avatars).fillna("")
+    names, places = np.unique(of_avatar.to_numpy(str), return_inverse=True)
+    return {"tumor_types": [str(name) for name in names], "avatar_type": places.astype(np.int64)}
 
 
 def _biomarker(table: GrowthTable, avatars: list[str], column: str) -> Floats | None:
@@ -141,10 +167,6 @@ def _refuse_too_little(mice: pd.DataFrame, drugs: list[str], source: str) -> Non
         problems.append("no untreated mouse: growth cannot be told from kill")
     if not drugs:
         problems.append("no treated mouse")
-    singles = {arm for arm in mice["arm"] if len(drugs_of(arm)) == 1}
-    alone = [drug for drug in drugs if drug not in singles]
-    if alone:
-        problems.append(f"only in combinations, never alone: {', '.join(alone)}")
     if problems:
         raise InputError(
             [

@@ -1,4 +1,4 @@
-"""The hierarchy of the `graded_kill` kinetics: cells of a tumour spread in how fast a drug kills them."""
+"""The hierarchy of the laws of kill, `graded_kill` the first: growth, its slowing, kill and the spread of kill."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from avatar_trials.calibrate import populations
 from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.graded_likelihood import log_likelihood
 from avatar_trials.calibrate.levels import avatar_level
 from avatar_trials.calibrate.likelihood import Visits
-from avatar_trials.calibrate.parameters import constant, law_of, prior
+from avatar_trials.calibrate.parameters import constant, measured, prior
 from avatar_trials.kinetics import graded
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.kinetics.namespace import softplus
 from avatar_trials.model_cards import ModelCard
 
 SOFT_AT_ZERO = 0.02
-SHARED_WITH_SLOWING = 0.8
+SLOPE_REACH = np.asarray(0.1)
 
 
 def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     """Add the treated and untreated mice, and their readings, to the model at hand.
 
     Levels: population; avatar (log_r; wander; log_kill, log_spread and slowing by drug); mouse (growth, kill, spread).
-    Treated mice are sampled by the mean slope of their curve; its prior and Jacobian are Potentials, so the density is
-    proper. Everything else that a curve tells badly is not centred.
+    Treated mice are sampled by the mean slope of their curve, logarithmically where it is steep: readings below the
+    detection limit bound a fall on one side only. Its prior and Jacobian are Potentials, so the density is proper.
+    Everything else that a curve tells badly is not centred. The card's kinetics choose the law of the curve.
     """
-    n = curves.n_untreated
+    n, law = curves.n_untreated, KILL_LAWS[card.kinetics]
     avatar, given = curves.curve_avatar[n:], curves.given[n:]
-    mu_r = prior("mu_r", card)
-    log_r = pm.Normal("log_r", mu_r, prior("omega_r", card), dims="avatar")
+    mean_log_r = populations.mean_log_growth(curves, card)
+    log_r = pm.Normal("log_r", mean_log_r, prior("omega_r", card), dims="avatar")
     spread_of_mice = constant("growth_mouse_sd", card)
     untreated = pm.Normal("log_r_untreated", log_r[curves.curve_avatar[:n]], spread_of_mice, dims="untreated")
     deviation = pm.Normal("growth_deviation", 0.0, 1.0, dims="treated")
@@ -40,39 +43,48 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
 
     several = np.flatnonzero(given.sum(axis=1) > 1)
     alone = np.flatnonzero(given.sum(axis=1) == 1)
-    slope = pm.Flat("slope", dims="treated", initval=_first_slopes(curves))
+    stretched = pm.Flat("stretched_slope", dims="treated", initval=stretched_slope(_first_slopes(curves)))
+    slope = pm.Deterministic("slope", SLOPE_REACH * pt.sinh(stretched / SLOPE_REACH), dims="treated")
     follow_up = curves.follow_up[n:]
     u = (growth - slope) / SOFT_AT_ZERO
     log_total = pt.log(SOFT_AT_ZERO * follow_up * softplus(u, pt))
-    pm.Potential("coordinates", (-softplus(-u, pt) - log_total).sum())
+    log_stretch = pt.log(pt.cosh(stretched / SLOPE_REACH))
+    pm.Potential("coordinates", (-softplus(-u, pt) - log_total + log_stretch).sum())
 
-    spread_deviation = pm.Normal("spread_deviation", 0.0, 1.0, dims="treated")
-    spreads, own_spread = _spreads(spread_deviation, avatar, given, card)
-    grown = prior("beta_growth", card) * (treated - mu_r)
-    log_kill_alone = graded.log_kill_of(log_total[alone], own_spread[alone], follow_up[alone], pt)
+    own_spread = np.zeros(len(given))
+    if law.spreads:
+        spread_deviation = pm.Normal("spread_deviation", 0.0, 1.0, dims="treated")
+        spreads, own_spread = _spreads(spread_deviation, avatar, given, card)
+    grown = prior("beta_growth", card) * (treated - mean_log_r[avatar])
+    log_kill_alone = law.log_kill_of(log_total[alone], own_spread[alone], follow_up[alone], pt)
     levels = _kill_levels(log_kill_alone - grown[alone], avatar[alone], given[alone], curves, card)
 
-    log_spread = pt.set_subtensor(pt.zeros(len(given))[alone], own_spread[alone])
-    log_kill = pt.set_subtensor(pt.zeros(len(given))[alone], log_kill_alone)
+    parts = [(own_spread[alone], log_kill_alone)]
     exponents = _exponents(curves, card)
-    alignment, scatter = prior("cross_resistance", card), prior("sigma_spread_combination", card)
+    if law.spreads:
+        alignment, scatter = prior("cross_resistance", card), prior("sigma_spread_combination", card)
     if len(several):
         which = np.array([curves.combinations.index(curves.curve_arm[n + k]) for k in several])
-        of_drug, drug_spread = levels[avatar[several]], spreads[avatar[several]]
+        of_drug = levels[avatar[several]]
         mean = graded.arm_log_kill(of_drug, given[several], exponents[which], pt)
-        spread = graded.arm_log_spread(of_drug, drug_spread, given[several], alignment, mean, pt)
-        spread = spread + scatter * spread_deviation[several]
-        together = graded.log_kill_of(log_total[several], spread, follow_up[several], pt)
+        spread = np.zeros(len(several))
+        if law.spreads:
+            of_spread = spreads[avatar[several]]
+            spread = graded.arm_log_spread(of_drug, of_spread, given[several], alignment, mean, pt)
+            spread = spread + scatter * spread_deviation[several]
+        together = law.log_kill_of(log_total[several], spread, follow_up[several], pt)
         density = pm.logp(pm.Normal.dist(mean, prior("sigma_k", card)), together - grown[several])
         pm.Potential("combination_kill", density.sum())
-        log_spread = pt.set_subtensor(log_spread[several], spread)
-        log_kill = pt.set_subtensor(log_kill[several], together)
-    log_spread = pm.Deterministic("log_spread_mouse", log_spread, dims="treated")
+        parts.append((spread, together))
+    in_order = np.argsort(np.concatenate([alone, several]))
+    log_spread, log_kill = (pt.concatenate(values)[in_order] for values in zip(*parts, strict=True))
+    if law.spreads:
+        log_spread = pm.Deterministic("log_spread_mouse", log_spread, dims="treated")
     log_kill = pm.Deterministic("log_kill_mouse", log_kill, dims="treated")
     pm.Deterministic("log_growth_mouse", pt.log(growth), dims="treated")
 
-    own_wander = pt.exp(prior("omega_wander", card) * pm.Normal("wander_deviation", 0.0, 1.0, dims="avatar"))
-    weekly = pm.Deterministic("wander_avatar", prior("wander", card) * own_wander, dims="avatar")
+    weekly = _wander(card)
+    log_volume, below = measured(curves)
     density = log_likelihood(
         log_start,
         pt.concatenate([pt.exp(untreated), growth]),
@@ -85,16 +97,35 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         card.observation.diameter_floor_mm3,
         curves.obs_curve,
         curves.day,
-        curves.log_volume,
-        Visits.of(curves.obs_curve, curves.day, curves.censored),
+        log_volume,
+        Visits.of(curves.obs_curve, curves.day, below),
+        law.name,
+        card.deceleration_law,
     )
     pm.Potential("readings", density)
 
 
+def stretched_slope(slope: Any) -> Any:
+    """The sampled coordinate of a mean slope (1/day): about itself within 0.1/day of zero, logarithmic beyond."""
+    return SLOPE_REACH * np.arcsinh(slope / SLOPE_REACH)
+
+
+def _wander(card: ModelCard) -> Any:
+    """Scale (avatar,) of the wander's step of a week."""
+    fixed = card.fixed("wander")
+    if fixed is not None:
+        return pt.full((len(pm.modelcontext(None).coords["avatar"]),), fixed)
+    own = pt.exp(prior("omega_wander", card) * pm.Normal("wander_deviation", 0.0, 1.0, dims="avatar"))
+    return pm.Deterministic("wander_avatar", prior("wander", card) * own, dims="avatar")
+
+
 def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:
     """Log units by which the treated mice's drugs slow their growth."""
+    fixed = card.fixed("slowing")
+    if fixed is not None:
+        return np.full(len(given), fixed)
     deviation = pm.Normal("slowing_deviation", 0.0, 1.0, dims=("avatar", "drug"))
-    log_level = prior("mu_slowing", card)[None, :] + prior("omega_slowing", card) * deviation
+    log_level = populations.by_class("mu_slowing", card)[None, :] + prior("omega_slowing", card) * deviation
     level = pm.Deterministic("slowing", pt.exp(log_level), dims=("avatar", "drug"))
     return graded.arm_slowing(level[avatar], given, prior("slowing_overlap", card), pt)
 
@@ -128,30 +159,13 @@ def _spreads(deviation: Any, avatar: Any, given: Any, card: ModelCard) -> tuple[
 def _kill_levels(values: Any, avatar: Any, given: Any, curves: Curves, card: ModelCard) -> Any:
     """Log kill (avatar, drug) of the avatars, about which their single-drug mice's `values` lie."""
     h2, between = prior("h2", card), prior("omega_k", card) * prior("omega_k_of_drug", card)[None, :]
-    mean = _mean_kill(prior("omega_k", card) * prior("omega_k_of_drug", card), card)[None, :]
+    mean = populations.mean_log_kill(curves, prior("omega_k", card) * prior("omega_k_of_drug", card), card)
     if curves.biomarker is not None:
         mean = mean + curves.biomarker[:, None] * prior("biomarker_kill", card)[None, :]
     shared = pm.Normal("sensitivity", 0.0, 1.0, dims="avatar")[:, None]
     mean = mean + between * pt.sqrt(h2) * shared
     within = prior("sigma_k", card)
     return avatar_level("log_kill", mean, between * pt.sqrt(1.0 - h2), within, values, avatar, given)
-
-
-def _mean_kill(between: Any, card: ModelCard) -> Any:
-    """mu_k by drug, sampled by what responders show.
-
-    A drug that few avatars respond to is weak on average with a wide spread, or stronger with a narrow one and slower
-    growth beside it: mu_k + omega_k + 0.8 mu_slowing is what its curves tell.
-    """
-    law = card.priors["mu_k"]
-    pivot = pm.Flat(
-        "kill_pivot", dims="drug", initval=np.full(len(pm.modelcontext(None).coords["drug"]), -3.0)
-    )
-    mean = pm.Deterministic(
-        "mu_k", pivot - between - SHARED_WITH_SLOWING * prior("mu_slowing", card), dims="drug"
-    )
-    pm.Potential("mu_k_prior", pm.logp(law_of(law), mean).sum())
-    return mean
 
 
 def _exponents(curves: Curves, card: ModelCard) -> Any:

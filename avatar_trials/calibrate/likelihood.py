@@ -48,19 +48,19 @@ class Visits:
 
 
 @numba.njit
-def filtered(
+def foreseen(
     residual: Floats,
     squared: Floats,
     weekly_squared: Floats,
     gap: Floats,
     first: NDArray[np.bool_],
     below: NDArray[np.bool_],
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Log density (obs,) of each reading given those before it, and the slopes of their sum.
+) -> tuple[Floats, Floats, Floats]:
+    """Log density (obs,) of each reading given those before it, and the wander foreseen: its mean and squared scale.
 
     `residual` (obs,) is log volume less the curve's, the detection limit's where `below`, which gives the log
     probability of reading below it. `squared` (obs,) is the caliper's squared scale, `weekly_squared` (obs,) that of
-    the wander's step of a week. The slopes, each (obs,), are by these three.
+    the wander's step of a week.
     """
     n = len(residual)
     density, mean, walked = np.empty(n), np.empty(n), np.empty(n)
@@ -81,7 +81,22 @@ def filtered(
             kept = _gain(walked[i], total)
             next_mean += kept * surprise
             next_walked = kept * squared[i]
+    return density, mean, walked
 
+
+@numba.njit
+def filtered(
+    residual: Floats,
+    squared: Floats,
+    weekly_squared: Floats,
+    gap: Floats,
+    first: NDArray[np.bool_],
+    below: NDArray[np.bool_],
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Log density (obs,) of each reading given those before it, and the slopes of their sum, each (obs,), by the first
+    three arguments, which are those of `foreseen`."""
+    n = len(residual)
+    density, mean, walked = foreseen(residual, squared, weekly_squared, gap, first, below)
     by_residual, by_squared, by_weekly = np.empty(n), np.empty(n), np.empty(n)
     by_mean, by_walked = 0.0, 0.0
     for i in range(n - 1, -1, -1):

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from avatar_trials.calibrate import likelihood
 from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.two_clones import NO_RESISTANCE
-from avatar_trials.kinetics import caliper, clones, graded, two_clone, wander
+from avatar_trials.kinetics import caliper, clones, two_clone, wander
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
 
@@ -31,7 +32,8 @@ def predictive_groups(
     step = max(1, posterior.sizes["draw"] // draws_per_chain)
     thin = posterior.isel(draw=slice(None, None, step))
     n_chains, n_draws = thin.sizes["chain"], thin.sizes["draw"]
-    flat = {name: values.values.reshape(-1, *values.shape[2:]) for name, values in thin.items()}
+    flat = {str(name): values.values.reshape(-1, *values.shape[2:]) for name, values in thin.items()}
+    flat |= fixed_draws(card, n_chains * n_draws, len(curves.drugs))
     draws = [{str(name): values[k] for name, values in flat.items()} for k in range(n_chains * n_draws)]
     expected = np.stack([expected_log_volume(values, curves, card) for values in draws])
     delta, sigma_p = flat["delta"][:, None], flat["sigma_p"][:, None]
@@ -58,12 +60,20 @@ def predictive_groups(
 
 def expected_log_volume(values: dict[str, Any], curves: Curves, card: ModelCard) -> Floats:
     """Log volume (obs) of one draw's curves at their visits, without wander and caliper error."""
-    growth = _graded_growth if card.kinetics == "graded_kill" else _two_clone_growth
+    growth = _two_clone_growth if card.kinetics == "two_clone" else _killed_growth
     unlimited = growth(values, curves, card)
     size: Floats = values["log_start"][curves.obs_curve] + clones.size_from_growth(
-        unlimited, values["deceleration"]
+        unlimited, values["deceleration"], law=card.deceleration_law
     )
     return size
+
+
+def fixed_draws(card: ModelCard, n_draws: int, n_drugs: int) -> dict[str, Floats]:
+    """What the card fixes as if it had been drawn."""
+    shapes = {"slowing": (n_draws, n_drugs)}
+    return {
+        name: np.full(shapes.get(name, (n_draws,)), value) for name, value in card.fixed_parameters.items()
+    }
 
 
 def _two_clone_growth(values: dict[str, Any], curves: Curves, card: ModelCard) -> Floats:
@@ -79,12 +89,15 @@ def _two_clone_growth(values: dict[str, Any], curves: Curves, card: ModelCard) -
     return grown
 
 
-def _graded_growth(values: dict[str, Any], curves: Curves, card: ModelCard) -> Floats:
+def _killed_growth(values: dict[str, Any], curves: Curves, card: ModelCard) -> Floats:
     n, who = curves.n_untreated, curves.obs_curve
     growth = np.exp(np.concatenate([values["log_r_untreated"], values["log_growth_mouse"]]))
     kill = np.concatenate([np.zeros(n), np.exp(values["log_kill_mouse"])])
-    spread = np.concatenate([np.zeros(n), values["log_spread_mouse"]])
-    grown: Floats = graded.log_growth(growth[who] * curves.day, curves.day, kill[who], spread[who])
+    law = KILL_LAWS[card.kinetics]
+    spread = np.zeros(len(kill))
+    if law.spreads:
+        spread[n:] = values["log_spread_mouse"]
+    grown: Floats = law.log_growth(growth[who] * curves.day, curves.day, kill[who], spread[who])
     return grown
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import nutpie
 import xarray as xr
 
-from avatar_trials.calibrate.checks import gates
+from avatar_trials.calibrate.chains import STATS, Chains, checkpoint_of, sample_chains
+from avatar_trials.calibrate.checks import convergence_of, gates_from
 from avatar_trials.calibrate.curves import Curves, curves_of
 from avatar_trials.calibrate.model import build_model
 from avatar_trials.calibrate.predictive import predictive_groups
 from avatar_trials.intake import GrowthTable
 from avatar_trials.model_cards import ModelCard
-from avatar_trials.seeds import stream
+from avatar_trials.stamp import make_stamp
 
 PREDICTIVE_DRAWS = 400
-SECONDS_BETWEEN_PROGRESS = 10.0
+BY_MOUSE = {"curve", "untreated", "treated"}
+DEVIATES = ("_offset", "_deviation")
 
 UNITS = {
     "log_r": "log 1/day",
@@ -41,61 +44,67 @@ def calibrate_avatars(
     *,
     seed: int,
     cores: int = 2,
+    checkpoint: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
+    avatars: Sequence[str] = (),
 ) -> xr.DataTree:
     """Calibrate the card's hierarchy to a table's mice; the posterior as an ArviZ DataTree.
 
-    Groups: posterior (chain, draw; avatar, drug, curve, untreated, treated), sample_stats, observed_data,
-    constant_data (obs), posterior_predictive and log_likelihood (every k-th draw). attrs: gates (JSON), notices,
-    synthetic, card. Nothing is decided on the gates here: `checks.require_passed` does. Raises InputError for a table
-    that cannot carry a hierarchy. The draws differ between machines and versions in the last bits and then
-    everywhere: compare posteriors within Monte Carlo error, never draw by draw.
+    `avatars`: further ones without a mouse, drawn from the population.
+
+    Groups: posterior (chain, draw; avatar, drug), thinned_posterior (every k-th draw: what belongs to a mouse, and the
+    sampled deviates), sample_stats, observed_data, constant_data (obs), posterior_predictive and log_likelihood (the
+    same k-th draws). attrs: gates (JSON; over every parameter at all draws), notices, synthetic, card. Nothing is
+    decided on the gates here: `checks.require_passed` does.
+
+    With a `checkpoint` folder finished chains are kept there and taken up again by the next call with the same inputs;
+    `chains.remove_checkpoint` removes them. The result is the same with and without an interruption, and for any
+    `cores`. Raises InputError for a table that cannot carry a hierarchy. On one machine equal
+    inputs are meant to give equal draws (`tests/golden/test_same_draws.py`); between machines they do not: compare
+    posteriors within Monte Carlo error.
     """
-    curves, notices = curves_of(table, card)
+    curves, notices = curves_of(table, card, avatars=avatars)
     for notice in notices:
         say(str(notice))
     say("compiling the model")
     model = build_model(curves, card)
-    # A slope that starts where its curve is stays there: jitter would put a chain into another reading of the curve.
-    jittered = {
-        variable for variable in model.free_RVs if card.kinetics == "two_clone" or variable.name != "slope"
-    }
-    compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered)
+    compiled = nutpie.compile_pymc_model(model, jitter_rvs=jittered(model, card))
     sampling = card.sampling
     say(f"sampling {sampling.chains} chains of {sampling.tune:,} + {sampling.draws:,} draws")
-    tree = nutpie.sample(
-        compiled,
-        draws=sampling.draws,
-        tune=sampling.tune,
-        chains=sampling.chains,
-        cores=min(cores, sampling.chains),
-        target_accept=sampling.target_accept,
-        seed=int(stream(seed, "calibrate").integers(2**31)),
-        progress_bar=False,
-        progress_callback=_progress(say),
-    )
-    posterior = _with_units(tree["posterior"].to_dataset(), card)
-    # nutpie takes Ctrl-C as "hand over what there is".
-    if (posterior.sizes["chain"], posterior.sizes["draw"]) != (sampling.chains, sampling.draws):
-        raise KeyboardInterrupt
-    say("predictive checks and convergence gates")
+    with TemporaryDirectory() as temporary:
+        kept = Path(temporary) if checkpoint is None else checkpoint
+        facts = make_stamp(
+            card=card.sha256, sampling=sampling.model_dump(), data=table.sha256, seed=str(seed)
+        )
+        chains = sample_chains(
+            compiled, sampling, checkpoint_of(kept, facts, compiled), seed=seed, cores=cores, say=say
+        )
+        say("predictive checks and convergence gates")
+        stats = _sample_stats(chains)
+        table_of_mixing = convergence_of(chains.parts())
+        kept_whole = [name for name, dims in chains.dims.items() if _is_kept_whole(name, dims)]
+        posterior = _with_units(chains.dataset(kept_whole), card)
+        every = max(1, sampling.draws // max(1, PREDICTIVE_DRAWS // sampling.chains))
+        thinned = _with_units(chains.dataset(chains.dims, every=every), card)
     observed, constant = _data_groups(curves, card.observation.detection_limit_mm3)
+    predicted = predictive_groups(thinned, curves, card, seed=seed, draws_per_chain=thinned.sizes["draw"])
     groups = {
-        "posterior": posterior,
-        "sample_stats": _kept_stats(tree["sample_stats"].to_dataset()),
+        "posterior": posterior.map(lambda values: _single(values) if "avatar" in values.dims else values),
+        "thinned_posterior": _rounded(thinned.drop_vars(kept_whole)),
+        "sample_stats": stats,
         "observed_data": observed,
         "constant_data": constant,
-        **predictive_groups(
-            posterior, curves, card, seed=seed, draws_per_chain=PREDICTIVE_DRAWS // card.sampling.chains
-        ),
+        **{name: _rounded(group) for name, group in predicted.items()},
     }
     result = xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
+    gates = gates_from(table_of_mixing, stats, card)
     result.attrs = {
-        "gates": json.dumps(gates(result, card).to_dict("list")),
+        "gates": json.dumps(gates.to_dict("list")),
         "notices": json.dumps([str(notice) for notice in (*table.notices, *notices)]),
         "synthetic": int(table.synthetic),
         "model_card": card.name,
         "kinetics": card.kinetics,
+        "deceleration_law": card.deceleration_law,
         "card_sha256": card.sha256,
         "data_sha256": table.sha256,
         "arms": json.dumps(sorted(set(curves.curve_arm))),
@@ -105,21 +114,16 @@ def calibrate_avatars(
     return result
 
 
-def _progress(say: Callable[[str], None]) -> Callable[[Sequence[Any]], None]:
-    """A sampler's progress in a line every ten seconds, readable in a log as on a terminal."""
-    last = time.monotonic()
+def jittered(model: Any, card: ModelCard) -> set[Any]:
+    """Variables whose starting values are jittered.
 
-    def tell(chains: Sequence[Any]) -> None:
-        nonlocal last
-        done = sum(chain.finished_draws for chain in chains)
-        total = sum(chain.total_draws for chain in chains)
-        if time.monotonic() - last < SECONDS_BETWEEN_PROGRESS or not total:
-            return
-        last = time.monotonic()
-        divergences = sum(chain.divergences for chain in chains)
-        say(f"  {done / total:4.0%} of {total:,} draws, {divergences} divergences")
-
-    return tell
+    Not a slope that starts where its curve is: jitter would put a chain into another reading of the curve.
+    """
+    return {
+        variable
+        for variable in model.free_RVs
+        if card.kinetics == "two_clone" or variable.name != "stretched_slope"
+    }
 
 
 def _with_units(posterior: xr.Dataset, card: ModelCard) -> xr.Dataset:
@@ -131,12 +135,30 @@ def _with_units(posterior: xr.Dataset, card: ModelCard) -> xr.Dataset:
     return posterior
 
 
-def _kept_stats(stats: xr.Dataset) -> xr.Dataset:
-    kept = stats[
-        [name for name in ("diverging", "energy", "n_steps", "depth", "step_size", "logp") if name in stats]
-    ]
-    kept.attrs = {}
-    return kept
+def _sample_stats(chains: Chains) -> xr.Dataset:
+    kept = {}
+    for name in STATS:
+        values = chains.values(f"sampler {name}")
+        whole = {"diverging": bool, "n_steps": np.int64, "depth": np.int64}.get(name, float)
+        kept[name] = (("chain", "draw"), values.astype(whole))
+    n_chains, n_draws = kept["energy"][1].shape
+    return xr.Dataset(kept, {"chain": np.arange(n_chains), "draw": np.arange(n_draws)})
+
+
+def _is_kept_whole(name: str, dims: tuple[str, ...]) -> bool:
+    """Whether a variable is kept at every draw: what trials are emulated from, not what a mouse or the sampler has."""
+    return not BY_MOUSE & set(dims) and not name.endswith(DEVIATES)
+
+
+def _rounded(group: xr.Dataset) -> xr.Dataset:
+    """Numbers to single precision, in double: what no reader tells apart does not fill the file."""
+    return group.map(_single)
+
+
+def _single(values: xr.DataArray) -> xr.DataArray:
+    if values.dtype != np.float64:
+        return values
+    return values.copy(data=values.values.astype(np.float32).astype(np.float64))
 
 
 def _data_groups(curves: Curves, limit_mm3: float) -> tuple[xr.Dataset, xr.Dataset]:
@@ -150,8 +172,12 @@ def _data_groups(curves: Curves, limit_mm3: float) -> tuple[xr.Dataset, xr.Datas
             "avatar": ("mouse", names[curves.curve_avatar]),
             "arm": ("mouse", np.array(curves.curve_arm, dtype=object)),
             "follow_up": ("mouse", curves.follow_up, {"units": "days"}),
+            "tumor_type_of": ("each_avatar", np.array(curves.tumor_types, dtype=object)[curves.avatar_type]),
         },
-        coords={"mouse": curves.curve_names},
+        coords={"mouse": curves.curve_names, "each_avatar": curves.avatars},
         attrs={"detection_limit_mm3": limit_mm3},
     )
+    if curves.biomarker is not None:
+        constant = constant.assign_coords(each_avatar=curves.avatars)
+        constant["biomarker_of"] = ("each_avatar", curves.biomarker)
     return observed, constant

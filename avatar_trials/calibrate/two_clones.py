@@ -12,7 +12,7 @@ from avatar_trials.calibrate import likelihood
 from avatar_trials.calibrate.coordinates import slope_and_share
 from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.levels import avatar_level
-from avatar_trials.calibrate.parameters import constant, prior
+from avatar_trials.calibrate.parameters import constant, measured, prior
 from avatar_trials.kinetics import caliper, clones, two_clone
 from avatar_trials.kinetics.namespace import softplus
 from avatar_trials.model_cards import ModelCard
@@ -39,8 +39,8 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         softplus_logit=softplus(logit, pt)[who],
     )
     deceleration = prior("deceleration", card)
-    expected = log_start[who] + clones.size_from_growth(unlimited, deceleration, pt)
-    _measured(expected, curves, card)
+    expected = log_start[who] + clones.size_from_growth(unlimited, deceleration, pt, card.deceleration_law)
+    _observed(expected, curves, card)
 
 
 def _mice(curves: Curves, card: ModelCard) -> tuple[Any, Any, Any, Any]:
@@ -57,7 +57,9 @@ def _mice(curves: Curves, card: ModelCard) -> tuple[Any, Any, Any, Any]:
     )
     sigma_g = prior("sigma_g", card)
     log_r_treated = log_r[treated_avatar] + sigma_g * pm.Normal("growth_deviation", 0.0, 1.0, dims="treated")
-    slowing = two_clone.arm_slowing(prior("slowing", card), given, prior("slowing_overlap", card), pt)
+    slowing: Any = np.full(len(given), card.fixed("slowing") or 0.0)
+    if card.fixed("slowing") is None:
+        slowing = two_clone.arm_slowing(prior("slowing", card), given, prior("slowing_overlap", card), pt)
 
     guess = np.full(len(given), 0.01)
     slope = pm.Flat("slope", dims="treated", initval=guess)
@@ -122,10 +124,11 @@ def _resistance(logit: Any, avatar: Any, given: Any, curves: Curves, card: Model
         pm.Potential("combination_resistance", density.sum())
 
 
-def _measured(expected: Any, curves: Curves, card: ModelCard) -> None:
+def _observed(expected: Any, curves: Curves, card: ModelCard) -> None:
     delta, sigma_p, weekly = prior("delta", card), prior("sigma_p", card), prior("wander", card)
     floor = card.observation.diameter_floor_mm3
     squared = caliper.log_variance(pt.exp(expected), delta, sigma_p, floor, pt)
-    visits = likelihood.Visits.of(curves.obs_curve, curves.day, curves.censored)
-    density = likelihood.log_likelihood(curves.log_volume - expected, squared, weekly**2, visits)
+    log_volume, below = measured(curves)
+    visits = likelihood.Visits.of(curves.obs_curve, curves.day, below)
+    density = likelihood.log_likelihood(log_volume - expected, squared, weekly**2, visits)
     pm.Potential("readings", density)

@@ -20,7 +20,7 @@ app = typer.Typer(
     name="avatar-trials",
     help="One-mouse-per-patient (1x1x1) trials of patient-derived xenografts: from tumour volumes to calibrated "
     "avatars, emulated trials, response, time to doubling and agreement.\n\n"
-    "Start with: avatar-trials run melanoma_braf_mek (an embedded synthetic panel, about 5 minutes), then with "
+    "Start with: avatar-trials run melanoma_braf_mek (an embedded synthetic panel, about 3 minutes), then with "
     "--volumes YOUR_FILE.csv. A table of volumes has the columns avatar, arm, day, volume_mm3, or those of the PDX "
     "Encyclopedia sheet.",
     no_args_is_help=True,
@@ -80,7 +80,7 @@ def run(
     """The main job: calibrate, emulate, read out, compare, report.
 
     Writes posterior.nc, trial.nc, readout.csv, readout_observed.csv, agreement_*.csv, response.csv, parameters.csv,
-    gates.csv and report.html, prints the readout table and the path of the report.
+    gates.csv, checks/ and report.html, prints the readout table and the path of the report.
     """
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
@@ -193,6 +193,40 @@ def calibrate(
     design: Design,
     volumes: VolumesOption = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Posterior file to write.")] = Path("posterior.nc"),
+    hold_out: Annotated[
+        str | None,
+        typer.Option(
+            "--hold-out",
+            help="Calibrate without a part, predict it and score it: curve-tail, arm, avatar or mouse. Writes "
+            "holdout.csv, holdout_endpoints.csv and holdout_scores.csv beside the posterior.",
+        ),
+    ] = None,
+    hold_out_share: Annotated[
+        float | None,
+        typer.Option(
+            "--hold-out-share", help="Share of the treated mice, or of the avatars, left out; without it 0.1."
+        ),
+    ] = None,
+    hold_out_folds: Annotated[
+        int | None,
+        typer.Option(
+            "--hold-out-folds", min=1, help="So many disjoint shares, left out in turn: one fit for each."
+        ),
+    ] = None,
+    hold_out_arm: Annotated[
+        str | None,
+        typer.Option(
+            "--hold-out-arm",
+            help="The arm left out; without it each arm of several drugs in turn. Of a single-drug arm half the mice.",
+        ),
+    ] = None,
+    hold_out_after: Annotated[
+        float | None,
+        typer.Option(
+            "--hold-out-after",
+            help="Day after which the visits of treated mice are left out; without it the second half of each curve.",
+        ),
+    ] = None,
 ) -> None:
     """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass."""
     from avatar_trials.calibrate import gates_of, require_passed
@@ -202,6 +236,26 @@ def calibrate(
     chosen = load_design(design)
     card = flow.model_of(chosen, _folder_of(design))
     table = flow.volumes_for(chosen, volumes)
+    details = (hold_out_share, hold_out_folds, hold_out_arm, hold_out_after)
+    if hold_out is None and any(detail is not None for detail in details):
+        raise InputError(
+            Problem(
+                "O03", "error", "--hold-out-… without --hold-out", "Say what is held out: --hold-out mouse"
+            )
+        )
+    if hold_out is not None:
+        from avatar_trials.cli.hold_out import hold_out as scored
+        from avatar_trials.cli.hold_out import printed
+        from avatar_trials.evidence.holdout_split import HoldOut
+
+        what = HoldOut(hold_out, *details)
+        result = scored(table, what, chosen, card, out, say=say)
+        print(result.gates[["fold", "check", "value", "limit", "passed"]].to_string(index=False))
+        print(printed(result.scores))
+        for path in result.written:
+            print(f"Written: {path}")
+        require_passed(result.gates)
+        return
     tree = flow.calibrated(table, chosen, card, out, say=say)
     print(gates_of(tree)[["check", "value", "limit", "passed"]].to_string(index=False))
     print(f"Written: {out}")
@@ -212,22 +266,67 @@ def calibrate(
 def emulate(
     design: Design,
     posterior: Annotated[
-        Path, typer.Option("--posterior", help="Posterior file, from `calibrate` or `run`.")
-    ],
+        Path | None,
+        typer.Option("--posterior", help="Posterior file, from `calibrate` or `run`: its avatars."),
+    ] = None,
+    population: Annotated[
+        str | None,
+        typer.Option(
+            "--population",
+            help="Population, a name from `list` or a .nc file of `population`: new avatars of it.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Trial file to write.")] = Path("trial.nc"),
     allow_unconverged: Unconverged = False,
 ) -> None:
-    """Emulate a design's replicate trials with the avatars of a posterior."""
+    """Emulate a design's replicate trials with the avatars of a posterior, or with new avatars of a population."""
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
 
     chosen = load_design(design)
-    card = flow.model_of(chosen, _folder_of(design))
-    tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
-    trial = flow.emulated(tree, chosen, card, out)
+    if posterior is not None and population is None:
+        card = flow.model_of(chosen, _folder_of(design))
+        tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
+        if (chosen.cohort.n_avatars, chosen.cohort.biomarker_share) != (None, None):
+            say(
+                "n_avatars and biomarker_share are of new avatars: the posterior's own are emulated, all of them"
+            )
+        trial = flow.emulated(tree, chosen, card, out)
+    elif population is not None and posterior is None:
+        trial = flow.emulated_from_population(population, chosen, out)
+    else:
+        what = "emulate takes avatars from exactly one of --posterior and --population"
+        fix = "Give --posterior FILE for calibrated avatars, or --population NAME for new ones (`list` shows names)"
+        raise InputError(Problem("O02", "error", what, fix))
     sizes = trial.sizes
-    _tell_scenario(trial)
+    _tell_kind(trial)
     print(f"{sizes['trial']:,} trials of {sizes['avatar']} avatars and {sizes['arm']} arms. Written: {out}")
+
+
+@app.command()
+def population(
+    posterior: Annotated[
+        Path, typer.Argument(metavar="POSTERIOR", help="Posterior file, from `calibrate` or `run`.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Population file to write.")] = Path(
+        "population.nc"
+    ),
+    biomarker_share: Annotated[
+        float | None,
+        typer.Option(
+            "--biomarker-share",
+            min=0,
+            max=1,
+            help="Share of avatars with the biomarker, of older posteriors.",
+        ),
+    ] = None,
+) -> None:
+    """Keep what a posterior knows of avatars in general, to share it without sharing animals; refuses failed gates."""
+    from avatar_trials.cli import flow
+    from avatar_trials.emulate import provenance
+
+    made = flow.made_population(posterior, out, biomarker_share=biomarker_share)
+    print(f"{provenance(made)}. No avatar is in it by name or level.\nWritten: {out}")
 
 
 @app.command()
@@ -244,7 +343,7 @@ def readout(
     frame = flow.readings(emulated, None, flow.rules_of(emulated)).emulated
     write_csv(frame, out)
     print(format_readout(frame))
-    _tell_scenario(emulated)
+    _tell_kind(emulated)
     print(f"Written: {out}")
 
 
@@ -288,6 +387,7 @@ def report(
     """Write the report of a trial again, from its files."""
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
+    from avatar_trials.cli.evidence import checked
 
     chosen = load_design(design)
     emulated = flow.read_trial(trial)
@@ -300,13 +400,107 @@ def report(
     )
     result = flow.readings(emulated, table, flow.rules_of(emulated))
     card = flow.model_of(chosen, _folder_of(design))
-    print(f"Report: {flow.reported(chosen, card, tree, emulated, table, result, out).resolve()}")
+    checks = []
+    if tree is not None:
+        flow.require_same_card(tree, card)
+        checks = checked(tree, card, chosen, emulated, table, flow.rules_of(emulated))
+    print(f"Report: {flow.reported(chosen, card, tree, emulated, table, result, out, checks).resolve()}")
+
+
+@app.command()
+def checks(
+    design: Design,
+    posterior: Annotated[
+        Path, typer.Option("--posterior", help="Posterior file, from `calibrate` or `run`.")
+    ],
+    trial: Annotated[Path, typer.Option("--trial", help="Trial file, from `emulate` or `run`.")],
+    volumes: VolumesOption = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for tables and figures.")] = Path("checks"),
+) -> None:
+    """Check a posterior and its trial: convergence, predictions, residuals, sensitivity. A failed check is no error.
+
+    Writes checks.csv and, of each check, its table as CSV and its figure as SVG; prints a line a check.
+    """
+    from avatar_trials.card_files import load_design
+    from avatar_trials.cli import flow
+    from avatar_trials.cli.evidence import checked, told, write_checks
+
+    chosen = load_design(design)
+    card = flow.model_of(chosen, _folder_of(design))
+    tree = flow.read_posterior(posterior, allow_unconverged=True)
+    flow.require_same_card(tree, card)
+    emulated = flow.read_trial(trial)
+    flow.require_same_arms(emulated, chosen)
+    table = (
+        flow.volumes_for(chosen, volumes)
+        if volumes is not None or emulated.attrs.get("synthetic", 0)
+        else None
+    )
+    found = checked(tree, card, chosen, emulated, table, flow.rules_of(emulated))
+    write_checks(found, out)
+    for check in found:
+        print(told(check))
+    print(f"Written: {out}")
+
+
+@app.command()
+def compare(
+    design: Design,
+    models: Annotated[
+        str,
+        typer.Option("--models", help="Model cards to calibrate, names or .toml files with commas between."),
+    ] = "",
+    posteriors: Annotated[
+        str, typer.Option("--posteriors", help="Posterior files there are already, with commas between.")
+    ] = "",
+    volumes: VolumesOption = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything that is written.")] = Path(
+        "comparison"
+    ),
+    draws: Annotated[
+        int, typer.Option("--draws", min=100, help="Posterior draws of each card to use.")
+    ] = 400,
+    samples: Annotated[
+        int, typer.Option("--samples", min=32, help="Points of each integral; rounded down to a power of 2.")
+    ] = 256,
+    allow_unconverged: Unconverged = False,
+) -> None:
+    """Compare model cards on the same mice: how well each foretells a curve, or an avatar, that was left out.
+
+    Writes comparison.csv (one row a card), left_out.csv (one row a curve or avatar) and the posteriors.
+    """
+    from avatar_trials.calibrate import gates_of, require_passed
+    from avatar_trials.card_files import load_design
+    from avatar_trials.cli import flow
+    from avatar_trials.cli.files import write_csv
+    from avatar_trials.evidence.compare import compare as compared
+    from avatar_trials.evidence.compare import doubts
+
+    chosen = load_design(design)
+    cards = flow.cards_alike(_listed(models), _folder_of(design))
+    files = [Path(name) for name in _listed(posteriors)]
+    trees = flow.posteriors_to_compare(chosen, cards, files, volumes, out, say=say)
+    say("leaving out curves and avatars")
+    table, units = compared(trees, draws=draws, samples=2 ** (samples.bit_length() - 1), seed=chosen.seed)
+    write_csv(table, out / "comparison.csv")
+    write_csv(units, out / "left_out.csv")
+    print(
+        table.drop(columns=["worst", "largest_k"]).to_string(index=False, float_format=lambda x: f"{x:.2f}")
+    )
+    for words in doubts(table):
+        print(f"NOT VALID: {words}")
+    print(f"Written: {out / 'comparison.csv'}")
+    if not allow_unconverged:
+        for tree in trees.values():
+            require_passed(gates_of(tree))
 
 
 @app.command("list")
 def list_library() -> None:
-    """List the trial designs, model cards and synthetic panels that come with the program."""
+    """List the trial designs, model cards, populations and synthetic panels that come with the program."""
     from avatar_trials.card_files import load_design, load_model
+    from avatar_trials.cli import flow
+    from avatar_trials.emulate import provenance
     from avatar_trials.library import known
 
     print("Trial designs")
@@ -315,6 +509,11 @@ def list_library() -> None:
     print("Model cards")
     for name in known("models"):
         print(f"  {name}: {load_model(name).title}")
+    populations = known("populations")
+    if populations:
+        print("Populations (new avatars are drawn from them)")
+    for name in populations:
+        print(f"  {name}: {provenance(flow.read_population(name))}")
     print("Panels (synthetic)")
     for name in known("panels"):
         print(f"  {name}")
@@ -330,9 +529,18 @@ def _told(volumes: Path) -> GrowthTable:
     return table
 
 
-def _tell_scenario(trial: xr.Dataset) -> None:
+def _tell_kind(trial: xr.Dataset) -> None:
+    """What a reader must know of a trial beside its numbers."""
+    if trial.attrs.get("population"):
+        print(
+            f"NEW AVATARS of population {trial.attrs['population']}. None of them is a calibrated individual."
+        )
     if trial.attrs.get("scenario"):
         print(f"SCENARIO: {trial.attrs['scenario']}.")
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _folder_of(design: str) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,23 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.card_files import load_model
+from avatar_trials.cli.evidence import checked, write_checks
 from avatar_trials.cli.files import stamp_of, write_csv
 from avatar_trials.designs import TrialDesign
 from avatar_trials.endpoints import agree, readout_observed, readout_trial, response_table
+from avatar_trials.evidence.check import Check
 from avatar_trials.intake import GrowthTable, read_volumes
 from avatar_trials.library import find_card
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
-from avatar_trials.stamp import StampError, read_netcdf, read_stamp, write_netcdf
+from avatar_trials.stamp import StampError, make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
 
 Say = Callable[[str], None]
 
 POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
 READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
 POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
+CHECKS = "checks"
 PARAMETERS, GATES = "parameters.csv", "gates.csv"
 
 
@@ -40,14 +43,14 @@ class Readings:
 
 
 def volumes_for(design: TrialDesign, volumes: Path | None) -> GrowthTable:
-    """The mice of a design: its tumour type and arms, from a file or the embedded panel.
+    """The mice of a design: its tumour types and arms, from a file or the embedded panel.
 
     A file without tumour types is taken to hold the cohort. Raises InputError where the file has no such mice, or an
     arm of the design is missing.
     """
     table = read_volumes(volumes) if volumes is not None else _embedded(design.cohort.panel)
     typed = (table.avatars["tumor_type"] != "").any()
-    return table.select(tumor_type=design.cohort.tumor_type if typed else None, arms=design.measured_arms)
+    return table.select(tumor_type=design.cohort.tumor_types if typed else None, arms=design.measured_arms)
 
 
 def _embedded(panel: str) -> GrowthTable:
@@ -64,14 +67,27 @@ def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
 
 
 def calibrated(
-    table: GrowthTable, design: TrialDesign, card: ModelCard, path: Path, *, say: Say
+    table: GrowthTable,
+    design: TrialDesign,
+    card: ModelCard,
+    path: Path,
+    *,
+    say: Say,
+    avatars: Sequence[str] = (),
+    **facts: Any,
 ) -> xr.DataTree:
-    """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at."""
-    from avatar_trials.calibrate import calibrate_avatars, gates_of
+    """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at.
 
-    tree = calibrate_avatars(table, card, seed=design.seed, say=say)
+    `avatars`: further ones without a mouse; `facts` go into the stamp. Until it is written, finished chains are kept
+    beside it in posterior.nc.partial, for a run that was killed.
+    """
+    from avatar_trials.calibrate import calibrate_avatars, gates_of, remove_checkpoint
+
+    checkpoint = path.with_name(f"{path.name}.partial")
+    tree = calibrate_avatars(table, card, seed=design.seed, checkpoint=checkpoint, say=say, avatars=avatars)
     passed = bool(gates_of(tree)["passed"].all())
-    write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed))
+    write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed, **facts))
+    remove_checkpoint(checkpoint)
     return read_posterior(path, allow_unconverged=True)
 
 
@@ -90,33 +106,96 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
     """Emulate the design's replicate trials with the calibrated avatars and write trial.nc."""
     from avatar_trials.emulate import cohort_from_posterior, emulate_trials
 
+    require_same_card(tree, card)
+    cohort = cohort_from_posterior(
+        tree, design.replicates, seed=design.seed, tumor_types=design.cohort.tumor_types
+    )
+    trial = emulate_trials(cohort, design)
+    passed = bool(read_stamp(tree).get("gates_passed", False))
+    trial.attrs |= _told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
+    facts = {"calibrated_with_card_sha256": tree.attrs["card_sha256"], "posterior_gates_passed": passed}
+    write_netcdf(trial, path, stamp_of(design, card, **facts))
+    return read_trial(path)
+
+
+def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.Dataset:
+    """Emulate the design's replicate trials with new avatars of a population and write trial.nc.
+
+    The population brings its own model: the design's model card is not looked at.
+    """
+    from avatar_trials.emulate import cohort_from_population, emulate_trials, provenance, untried_drugs
+
+    population = read_population(name)
+    cohort = cohort_from_population(
+        population,
+        design.replicates,
+        seed=design.seed,
+        tumor_type=design.cohort.tumor_type,
+        n_avatars=design.cohort.n_avatars,
+        biomarker_share=design.cohort.biomarker_share,
+    )
+    trial = emulate_trials(cohort, design)
+    words = f"{Path(name).stem}: {provenance(population)}"
+    untried = untried_drugs(population, design.cohort.tumor_type, design.measured_arms)
+    if untried:
+        words += f". No calibrated avatar of this tumour type was given {', '.join(untried)}: told by other types alone"
+    trial.attrs |= _told_of_source(population, True) | {"avatars": "drawn", "population": words}
+    stamp = make_stamp(
+        design=design.name,
+        design_sha256=design.sha256,
+        model_card=population.attrs["model_card"],
+        card_sha256=population.attrs["card_sha256"],
+        seed=str(design.seed),
+        population=Path(name).stem,
+        population_sha256=sha256_of(find_card("populations", name)),
+        posterior_gates_passed=True,
+    )
+    write_netcdf(trial, path, stamp)
+    return read_trial(path)
+
+
+def read_population(name: str) -> xr.Dataset:
+    """A population by name or path. StampError where the file is damaged, no population, or lacks a parameter."""
+    from avatar_trials.emulate import check_population
+
+    population = read_netcdf(find_card("populations", name), kind="population")
+    check_population(population, name)
+    return population
+
+
+def made_population(posterior: Path, path: Path, *, biomarker_share: float | None) -> xr.Dataset:
+    """Write the population of posterior.nc. StampError where its gates did not pass."""
+    from avatar_trials.emulate import population_of
+
+    tree = read_netcdf(posterior, kind="posterior")
+    population = population_of(tree, biomarker_share=biomarker_share)
+    source = read_stamp(tree)
+    kept = ("design", "design_sha256", "model_card", "card_sha256", "seed", "data_sha256", "gates_passed")
+    facts = {fact: source[fact] for fact in kept if fact in source}
+    stamp = make_stamp(**facts, calibrated_with=source["libraries"], posterior_sha256=sha256_of(posterior))
+    write_netcdf(population, path, stamp, kind="population")
+    return read_population(str(path.absolute()))
+
+
+def _told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str, Any]:
+    """What a trial tells of the posterior or population its avatars are from."""
+    return {
+        "synthetic": int(source.attrs["synthetic"]),
+        "model_card": source.attrs["model_card"],
+        "gates_passed": int(passed),
+        "gates": source.attrs["gates"],
+        "calibrated_on_sha256": source.attrs["data_sha256"],
+    }
+
+
+def require_same_card(tree: xr.DataTree, card: ModelCard) -> None:
+    """Raise StampError where a posterior was calibrated with another model card than the design's."""
     calibrated_with = tree.attrs["model_card"]
     if calibrated_with != card.name:
         raise StampError(
             f"this posterior was calibrated with model card {calibrated_with!r}, and the design names {card.name!r}. "
             "Calibrate again, or name that card in the design."
         )
-    cohort = cohort_from_posterior(tree, design.replicates, seed=design.seed)
-    trial = emulate_trials(cohort, design)
-    source = read_stamp(tree)
-    trial.attrs |= {
-        "synthetic": int(tree.attrs["synthetic"]),
-        "model_card": tree.attrs["model_card"],
-        "gates_passed": int(bool(source.get("gates_passed", False))),
-        "gates": tree.attrs["gates"],
-        "calibrated_on_sha256": tree.attrs["data_sha256"],
-    }
-    write_netcdf(
-        trial,
-        path,
-        stamp_of(
-            design,
-            card,
-            calibrated_with_card_sha256=tree.attrs["card_sha256"],
-            posterior_gates_passed=bool(source.get("gates_passed", False)),
-        ),
-    )
-    return read_trial(path)
 
 
 def read_trial(path: Path) -> xr.Dataset:
@@ -166,6 +245,7 @@ def reported(
     table: GrowthTable | None,
     result: Readings,
     path: Path,
+    checks: Sequence[Check] = (),
 ) -> Path:
     """Write the HTML report of a trial."""
     from avatar_trials.calibrate import gates_of, population_parameters
@@ -198,6 +278,7 @@ def reported(
         doubling=rules["doubling"],
         level=rules["level"],
         calibrated_on_observed=table is not None and trial.attrs.get("calibrated_on_sha256") == table.sha256,
+        checks=checks,
     )
     return write_report(path, inputs)
 
@@ -212,6 +293,7 @@ def design_facts(
         f"{hazard:g}/day from {start:g}x"
         for start, hazard in zip(removal.from_relative_volume, removal.hazard_per_day, strict=True)
     )
+    types = ", ".join(design.cohort.tumor_types)
     added = {"Scenario": design.mechanism.words} if design.mechanism else {}
     courses = [
         f"{arm.shown}: {arm.name} at " + ", ".join(f"{dose:g} from day {day:g}" for day, dose in arm.course)
@@ -220,19 +302,86 @@ def design_facts(
     ]
     if courses:
         added["Courses (dose fraction)"] = "; ".join(courses)
+    population = str(trial.attrs.get("population", ""))
+    if population:
+        added["New avatars"] = f"drawn anew in each replicate from population {population}"
+    used = str(trial.attrs.get("model_card", card.name))
     return {
         "Volumes": "none" if table is None else Path(table.source).name,
-        "Cohort": f"{trial.sizes['avatar']} avatars, {design.cohort.tumor_type}, one mouse per avatar and arm",
-        "Replicate trials": f"{trial.sizes['trial']:,}, each one posterior draw and new mice",
+        "Cohort": f"{trial.sizes['avatar']} avatars, {types}, one mouse per avatar and arm",
+        "Replicate trials": f"{trial.sizes['trial']:,}, each one {'population' if population else 'posterior'} draw "
+        f"and new {'avatars and ' if population else ''}mice",
         "Visits": f"every {gaps} days to day {design.visits.horizon_days:g}",
         "Leaving the study": (
             f"at {design.stopping.size_mm3:,.0f} mm3 or, from day {removal.from_day:g}, removed by observed relative "
             f"volume: {bands} ({removal.source})"
         ),
-        "Model card": f"{card.name}: {card.title}",
+        "Model card": f"{card.name}: {card.title}" if used == card.name else used,
         "Luck": str(trial.attrs.get("luck", "")),
         **added,
     }
+
+
+def cards_alike(names: Sequence[str], design_path: Path | None) -> list[ModelCard]:
+    """Model cards by name or path, made to see the same visits: the earliest last day of any is that of all.
+
+    Raises InputError where two have the same name, or calipers that differ in their detection limit.
+    """
+    cards = [load_model(name, beside=design_path.parent if design_path else None) for name in names]
+    twice = sorted({card.name for card in cards if [other.name for other in cards].count(card.name) > 1})
+    limits = {card.observation.detection_limit_mm3 for card in cards}
+    problems = [
+        Problem("C112", "error", f"model card {name} is named twice", "Name it once") for name in twice
+    ]
+    if len(limits) > 1:
+        what = (
+            f"the cards' detection limits differ: {', '.join(f'{limit:g}' for limit in sorted(limits))} mm3"
+        )
+        problems.append(Problem("C113", "error", what, "Readings below them would not be the same data"))
+    if problems:
+        raise InputError(problems)
+    last = min((day for card in cards if (day := card.observation.last_day) is not None), default=None)
+    return [
+        card.model_copy(update={"observation": card.observation.model_copy(update={"last_day": last})})
+        for card in cards
+    ]
+
+
+def posteriors_to_compare(
+    design: TrialDesign,
+    cards: Sequence[ModelCard],
+    files: Sequence[Path],
+    volumes: Path | None,
+    folder: Path,
+    *,
+    say: Say,
+) -> dict[str, xr.DataTree]:
+    """Posterior of each card, calibrated and written to `folder` as NAME.nc, and those of files, by card name."""
+    trees = {}
+    for file in files:
+        tree = read_posterior(file, allow_unconverged=True)
+        trees[str(tree.attrs["model_card"])] = tree
+    if len({*trees, *(card.name for card in cards)}) < max(2, len(files) + len(cards)):
+        what = "two posteriors of different model cards or more can be compared"
+        raise InputError(
+            Problem("C114", "error", what, "Name model cards with --models, files with --posteriors")
+        )
+    if cards:
+        table = volumes_for(design, volumes)
+        _require_one_type(table, cards)
+        for card in cards:
+            say(f"model card {card.name}")
+            trees[card.name] = calibrated(table, design, card, folder / f"{card.name}.nc", say=say)
+    return trees
+
+
+def _require_one_type(table: GrowthTable, cards: Sequence[ModelCard]) -> None:
+    """Raise InputError, before an hour of sampling, for cards that would have to be compared on several types."""
+    from avatar_trials.kinetics.kill_laws import KILL_LAWS
+
+    if table.avatars["tumor_type"].nunique() > 1 and any(card.kinetics in KILL_LAWS for card in cards):
+        what = "cards are compared on one tumour type at a time, and the design has several"
+        raise InputError(Problem("E90", "error", what, "Name a design of one tumour type"))
 
 
 def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:
@@ -281,5 +430,8 @@ def write_run(
     rules = rules_of(trial)
     result = readings(trial, table, rules)
     write_readings(result, table, rules, folder)
+    say("checking the posterior and the trial")
+    checks = checked(tree, card, design, trial, table, rules)
+    write_checks(checks, folder / CHECKS)
     say("writing the report")
-    return result, reported(design, card, tree, trial, table, result, folder / REPORT)
+    return result, reported(design, card, tree, trial, table, result, folder / REPORT, checks)

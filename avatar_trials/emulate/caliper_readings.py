@@ -45,7 +45,9 @@ def caliper_volumes(
         read = np.empty(luck.shape)
         foreseen = wander.Foreseen(np.zeros(luck.shape[1]), np.zeros(luck.shape[1]))
         for visit, grown in zip(range(len(days)), growth(here), strict=True):
-            size = part["log_start"] + clones.size_from_growth(grown, part["deceleration"])
+            size = part["log_start"] + clones.size_from_growth(
+                grown, part["deceleration"], law=cohort.deceleration_law
+            )
             own = caliper.log_variance(
                 np.exp(size), part["delta"], part["sigma_p"], cohort.diameter_floor_mm3
             )

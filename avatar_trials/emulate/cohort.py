@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,6 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials.arms import drugs_of
+from avatar_trials.kinetics.kill_laws import KILL_LAWS, KillLaw
+from avatar_trials.model_cards import fixed_parameters
 from avatar_trials.problems import InputError, Problem
 from avatar_trials.seeds import stream
 
@@ -26,7 +28,16 @@ GRADED_SCALARS = (
     *("cross_resistance", "sigma_spread_combination"),
     *("mu_v", "sigma_v", "deceleration", "delta", "sigma_p"),
 )
-CONSTANTS = ("growth_mouse_sd", "resistance_mouse_sd", "clearance_per_day", "resistance_bend")
+
+
+_OF_SPREAD = ("cross_resistance", "sigma_spread_combination")
+
+
+def scalars_of(kinetics: str) -> tuple[str, ...]:
+    """Population parameters that new mice of these kinetics take."""
+    if kinetics not in KILL_LAWS:
+        return SCALARS
+    return tuple(name for name in GRADED_SCALARS if KILL_LAWS[kinetics].spreads or name not in _OF_SPREAD)
 
 
 def _none() -> Floats:
@@ -39,8 +50,9 @@ class Cohort:
 
     population: name -> (T,); log_r (T, avatar) log 1/day; log_kill (T, avatar, drug) log 1/day; draw (T,) index of the
     posterior draw; constants of the model card; detection limit and diameter floor in mm3. `two_clone` kinetics have
-    slowing (T, drug) and resistance (T, avatar, drug) scores. `graded_kill` kinetics have slowing and log_spread
-    (T, avatar, drug), wander_avatar (T, avatar), and eta_combination (T, combination).
+    slowing (T, drug) and resistance (T, avatar, drug) scores. The laws of kill have slowing and log_spread (T, avatar,
+    drug; 0 where the law has no spread), wander_avatar (T, avatar), eta_combination (T, combination), and, of several
+    tumour types, mean_log_r (T, avatar).
     """
 
     avatars: tuple[str, ...]
@@ -59,6 +71,13 @@ class Cohort:
     wander_avatar: Floats = field(default_factory=_none)
     combinations: tuple[str, ...] = ()
     eta_combination: Floats = field(default_factory=_none)
+    mean_log_r: Floats = field(default_factory=_none)
+    deceleration_law: str = "power"
+
+    @property
+    def growth_centre(self) -> Floats:
+        """Mean log growth rate (T, avatar) or (T, 1) of each avatar's population."""
+        return self.mean_log_r if self.mean_log_r.size else self.population["mu_r"][:, None]
 
     @property
     def n_trials(self) -> int:
@@ -68,7 +87,7 @@ class Cohort:
     @property
     def weekly_wander(self) -> Floats:
         """Scale (T, avatar) of one week's step of the wander."""
-        if self.kinetics == "graded_kill":
+        if self.kinetics in KILL_LAWS:
             return self.wander_avatar
         return np.repeat(self.population["wander"][:, None], len(self.avatars), axis=1)
 
@@ -78,12 +97,13 @@ class Cohort:
         here = replace(
             self, avatars=tuple(avatars), log_r=self.log_r[:, place], log_kill=self.log_kill[:, place]
         )
-        if self.kinetics == "graded_kill":
+        if self.kinetics in KILL_LAWS:
             return replace(
                 here,
                 slowing=self.slowing[:, place],
                 log_spread=self.log_spread[:, place],
                 wander_avatar=self.wander_avatar[:, place],
+                mean_log_r=self.mean_log_r[:, place] if self.mean_log_r.size else self.mean_log_r,
             )
         return replace(here, resistance=self.resistance[:, place])
 
@@ -98,20 +118,36 @@ class Cohort:
         return np.array([drug.casefold() in chosen for drug in self.drugs], dtype=bool)
 
 
-def cohort_from_posterior(
-    tree: xr.DataTree, n_trials: int, *, seed: int, avatars: Sequence[str] | None = None
-) -> Cohort:
-    """The calibrated avatars, one posterior draw a replicate trial.
+def chosen_draws(n_draws: int, n_trials: int, seed: int) -> NDArray[np.int64]:
+    """Which draw (T,) each replicate trial has: at random, none twice while others are left."""
+    rng = stream(seed, "posterior draws")
+    rounds = [rng.permutation(n_draws) for _ in range(-(-n_trials // n_draws))]
+    return np.concatenate(rounds)[:n_trials].astype(np.int64)
 
-    Draws are chosen without repetition while they last. Raises InputError for avatars the posterior does not have.
+
+def cohort_from_posterior(
+    tree: xr.DataTree,
+    n_trials: int,
+    *,
+    seed: int,
+    avatars: Sequence[str] | None = None,
+    tumor_types: Sequence[str] | None = None,
+) -> Cohort:
+    """The calibrated avatars, one posterior draw a replicate trial; those of the tumour types chosen, where told.
+
+    Draws are chosen without repetition while they last. Raises InputError for avatars or types the posterior does not
+    have.
     """
     posterior = tree["posterior"].to_dataset()
     n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
-    rng = stream(seed, "posterior draws")
-    rounds = [rng.permutation(n_draws) for _ in range(-(-n_trials // n_draws))]
-    chosen = np.concatenate(rounds)[:n_trials]
+    chosen = chosen_draws(n_draws, n_trials, seed)
 
-    def drawn(name: str) -> Floats:
+    constants = json.loads(tree.attrs["constants"])
+    fixed = fixed_parameters(constants)
+
+    def drawn(name: str, *dims: str) -> Floats:
+        if name in fixed:
+            return np.full((n_trials, *(posterior.sizes[dim] for dim in dims)), fixed[name])
         values = (
             posterior[name].transpose("chain", "draw", "avatar", "drug", ..., missing_dims="ignore").values
         )
@@ -120,27 +156,33 @@ def cohort_from_posterior(
 
     observation = json.loads(tree.attrs["observation"])
     kinetics = str(tree.attrs.get("kinetics", "two_clone"))
-    graded = kinetics == "graded_kill"
+    law = KILL_LAWS.get(kinetics)
+    of_drug = ("avatar", "drug") if law else ("drug",)
+    log_kill = drawn("log_kill")
     cohort = Cohort(
         avatars=tuple(str(name) for name in posterior["avatar"].values),
         drugs=tuple(str(name) for name in posterior["drug"].values),
-        population={name: drawn(name) for name in (GRADED_SCALARS if graded else SCALARS)},
-        slowing=drawn("slowing"),
+        population={name: drawn(name) for name in scalars_of(kinetics)},
+        slowing=drawn("slowing", *of_drug),
         log_r=drawn("log_r"),
-        log_kill=drawn("log_kill"),
-        resistance=_none() if graded else drawn("resistance"),
-        draw=chosen.astype(np.int64),
-        constants=json.loads(tree.attrs["constants"]),
+        log_kill=log_kill,
+        resistance=_none() if law else drawn("resistance"),
+        draw=chosen,
+        constants=constants,
         detection_limit_mm3=observation["detection_limit_mm3"],
         diameter_floor_mm3=observation["diameter_floor_mm3"],
         kinetics=kinetics,
-        log_spread=drawn("log_spread") if graded else _none(),
-        wander_avatar=drawn("wander_avatar") if graded else _none(),
+        log_spread=_spread_of(law, drawn, log_kill),
+        wander_avatar=_wander_of(law, drawn, fixed),
+        deceleration_law=str(tree.attrs.get("deceleration_law", "power")),
         combinations=tuple(str(name) for name in posterior["combination"].values)
         if "eta_combination" in posterior
         else (),
         eta_combination=drawn("eta_combination") if "eta_combination" in posterior else _none(),
+        mean_log_r=drawn("mu_r_type")[:, _type_places(tree)] if "mu_r_type" in posterior else _none(),
     )
+    if avatars is None and tumor_types is not None and _knows_types(tree):
+        avatars = _of_types(tree, tumor_types)
     if avatars is None:
         return cohort
     unknown = [avatar for avatar in avatars if avatar not in cohort.avatars]
@@ -154,3 +196,44 @@ def cohort_from_posterior(
             )
         )
     return cohort.of(avatars)
+
+
+def _spread_of(law: KillLaw | None, drawn: Callable[..., Floats], log_kill: Floats) -> Floats:
+    if law is None:
+        return _none()
+    return drawn("log_spread") if law.spreads else np.zeros(log_kill.shape)
+
+
+def _wander_of(law: KillLaw | None, drawn: Callable[..., Floats], fixed: dict[str, float]) -> Floats:
+    if law is None:
+        return _none()
+    return drawn("wander", "avatar") if "wander" in fixed else drawn("wander_avatar")
+
+
+def _knows_types(tree: xr.DataTree) -> bool:
+    """Whether a posterior says of what tumour types its avatars are: older ones, and tables without types, do not."""
+    recorded = "constant_data" in tree.children and "tumor_type_of" in tree["constant_data"].to_dataset()
+    return recorded and any(_types(tree).values())
+
+
+def _types(tree: xr.DataTree) -> dict[str, str]:
+    """Tumour type of every calibrated avatar."""
+    of_avatar = tree["constant_data"].to_dataset()["tumor_type_of"]
+    return {str(avatar): str(name) for avatar, name in of_avatar.to_series().items()}
+
+
+def _type_places(tree: xr.DataTree) -> NDArray[np.int64]:
+    """Place (avatar,) of each avatar's tumour type among the posterior's."""
+    known = [str(name) for name in tree["posterior"].to_dataset()["tumor_type"].values]
+    return np.array([known.index(name) for name in _types(tree).values()])
+
+
+def _of_types(tree: xr.DataTree, tumor_types: Sequence[str]) -> list[str]:
+    types = _types(tree)
+    known = {name.casefold() for name in types.values()}
+    unknown = [name for name in tumor_types if name.casefold() not in known]
+    if unknown:
+        what = f"the posterior has no avatars of tumour type {', '.join(unknown)}"
+        raise InputError(Problem("D92", "error", what, f"It has {', '.join(sorted(set(types.values())))}"))
+    wanted = {name.casefold() for name in tumor_types}
+    return [avatar for avatar, name in types.items() if name.casefold() in wanted]

@@ -1,4 +1,4 @@
-"""New mice of an avatar whose tumour is graded in sensitivity: kill spread over cells, growth slowed by the drug."""
+"""New mice of an avatar whose tumour follows a law of kill: kill that may spread, growth that is slowed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from avatar_trials.arms import canonical_arm
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.mice import Chance, Luck
 from avatar_trials.kinetics import graded
+from avatar_trials.kinetics.kill_laws import KILL_LAWS, KillLaw
 
 Floats = NDArray[np.float64]
 Segments = Sequence[tuple[float, float]]
@@ -28,6 +29,7 @@ class GradedMice:
     kill: Floats
     log_spread: Floats
     log_start: Floats
+    law: KillLaw = KILL_LAWS["graded_kill"]
 
     def log_growth(
         self, days: Floats, block: slice, course: Segments = ((0.0, 1.0),), reach: Floats | float = 1.0
@@ -49,7 +51,7 @@ class GradedMice:
             for length, dose in zip(np.clip(np.minimum(ends, day) - starts, 0.0, None), doses, strict=True):
                 grown = grown + growth * np.exp(-slowing * dose * reach) * length
                 exposure = exposure + dose * reach * length
-            yield graded.log_growth(grown, exposure, kill, log_spread)
+            yield self.law.log_growth(grown, exposure, kill, log_spread)
 
 
 def graded_mice_under(cohort: Cohort, arm: str, chance: Chance, luck: Luck | None = None) -> GradedMice:
@@ -64,24 +66,27 @@ def graded_mice_under(cohort: Cohort, arm: str, chance: Chance, luck: Luck | Non
     log_start = population["mu_v"] + population["sigma_v"] * chance.start
     n_drugs, nothing = int(given.sum()), np.zeros(log_r.shape)
     if not n_drugs:
-        return GradedMice(np.exp(log_r), nothing, nothing, nothing, log_start)
+        return GradedMice(np.exp(log_r), nothing, nothing, nothing, log_start, KILL_LAWS[cohort.kinetics])
+    law = KILL_LAWS[cohort.kinetics]
     overlap = cohort.population["slowing_overlap"][:, None]
     slowing = graded.arm_slowing(cohort.slowing, given, overlap)
     if n_drugs == 1:
         drug = int(given.argmax())
         log_kill, log_spread = cohort.log_kill[:, :, drug], cohort.log_spread[:, :, drug]
-        spread_sd = np.array(cohort.constants["spread_mouse_sd"])
+        spread_sd = np.array(cohort.constants["spread_mouse_sd"] if law.spreads else 0.0)
     else:
         exponent = np.exp(_eta(cohort, arm, luck))[:, None]
         log_kill = graded.arm_log_kill(cohort.log_kill, given, exponent)
-        log_spread = graded.arm_log_spread(
-            cohort.log_kill, cohort.log_spread, given, population["cross_resistance"], log_kill
-        )
-        spread_sd = population["sigma_spread_combination"]
-    log_kill = log_kill + population["beta_growth"] * (log_r - population["mu_r"])
+        log_spread, spread_sd = nothing, np.array(0.0)
+        if law.spreads:
+            log_spread = graded.arm_log_spread(
+                cohort.log_kill, cohort.log_spread, given, population["cross_resistance"], log_kill
+            )
+            spread_sd = population["sigma_spread_combination"]
+    log_kill = log_kill + population["beta_growth"] * (log_r - cohort.growth_centre)
     log_kill = log_kill + population["sigma_k"] * chance.kill
     log_spread = log_spread + spread_sd * chance.resistance
-    return GradedMice(np.exp(log_r), slowing, np.exp(log_kill), log_spread, log_start)
+    return GradedMice(np.exp(log_r), slowing, np.exp(log_kill), log_spread, log_start, law)
 
 
 def _eta(cohort: Cohort, arm: str, luck: Luck | None) -> Floats:

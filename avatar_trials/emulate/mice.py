@@ -113,7 +113,7 @@ def mice_under(cohort: Cohort, arm: str, chance: Chance) -> Mice:
         log_drive = two_clone.arm_log_drive(cohort.log_kill, given, np.exp(population["eta"]))
         score = two_clone.arm_score(cohort.resistance, given, population["cross_resistance"])
         score_sd = population["sigma_q_combination"]
-    growth = population["beta_growth"] * (log_r - population["mu_r"])
+    growth = population["beta_growth"] * (log_r - cohort.growth_centre)
     log_drive = log_drive + growth + population["sigma_k"] * chance.kill
     score = score + score_sd * chance.resistance
     kill = np.exp(two_clone.log_kill_rate(log_drive, cohort.constants["clearance_per_day"]))

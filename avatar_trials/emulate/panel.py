@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from avatar_trials.arms import canonical_arm, drugs_of
 from avatar_trials.designs import Stopping
-from avatar_trials.emulate.cohort import CONSTANTS, GRADED_SCALARS, SCALARS, Cohort
+from avatar_trials.emulate.cohort import Cohort
+from avatar_trials.emulate.hierarchy import Population, avatar_deviates, drawn_cohort
 from avatar_trials.emulate.mice import chance, luck
 from avatar_trials.emulate.trial import follow, measured_volumes, new_mice_under
 from avatar_trials.intake import GrowthTable
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.seeds import stream
 
@@ -49,19 +51,10 @@ def synthetic_panel(
     below the detection limit are recorded as 0, as PDX Encyclopedia sheets do, and the others to 0.1 mm3.
     """
     named = [canonical_arm(arm) for arm in arms]
-    drugs = tuple(sorted({drug for arm in named for drug in drugs_of(arm)}, key=str.casefold))
-    population = {
-        name: prior.draws(len(drugs) if prior.by == "drug" else 1, stream(seed, "population", name))
-        for name, prior in card.priors.items()
-    }
     names = tuple(f"SYN-{number:03d}" for number in range(1, n_avatars + 1))
     carriers = np.zeros(n_avatars)
     carriers[stream(seed, "biomarker").permutation(n_avatars)[:n_biomarker]] = 1.0
-    if card.kinetics == "graded_kill":
-        combinations = tuple(arm for arm in named if len(drugs_of(arm)) > 1)
-        cohort = _graded_cohort(names, drugs, combinations, population, carriers, card, seed)
-    else:
-        cohort = _cohort(names, drugs, population, carriers, card, seed)
+    cohort, population = drawn_avatars(card, named, names, carriers, seed=seed)
     days = _visit_days(names, seed)
     frames = [_measured(cohort, arm, days, stopping, seed) for arm in named]
     rows = pd.concat(frames, ignore_index=True).sort_values(
@@ -71,7 +64,23 @@ def synthetic_panel(
         {"tumor_type": tumor_type, card.biomarker: carriers.astype(int)}, index=pd.Index(names, name="avatar")
     )
     table = GrowthTable(rows, avatars, (), "synthetic panel", "", True)
-    return Panel(table, _population_truth(population, drugs), _avatar_truth(cohort))
+    return Panel(table, _population_truth(population, cohort.drugs), _avatar_truth(cohort))
+
+
+def drawn_avatars(
+    card: ModelCard, arms: Sequence[str], names: Sequence[str], carriers: Floats, *, seed: int
+) -> tuple[Cohort, dict[str, Floats]]:
+    """Avatars `names` with the drugs of `arms`, and their population (one value, or one a drug), by `card`'s priors.
+
+    `carriers` (avatar,) is 1.0 where an avatar carries the card's biomarker. One replicate.
+    """
+    named = [canonical_arm(arm) for arm in arms]
+    drugs = tuple(sorted({drug for arm in named for drug in drugs_of(arm)}, key=str.casefold))
+    population = {
+        name: card.prior_draw(name, drugs, stream(seed, "population", name)) for name in card.priors
+    }
+    several = tuple(arm for arm in named if len(drugs_of(arm)) > 1) if card.kinetics in KILL_LAWS else ()
+    return _cohort(tuple(names), drugs, population, carriers, card, seed, several), population
 
 
 def _cohort(
@@ -81,76 +90,28 @@ def _cohort(
     carriers: Floats,
     card: ModelCard,
     seed: int,
+    combinations: tuple[str, ...] = (),
 ) -> Cohort:
-    shape = (len(names), len(drugs))
-
-    def normal(purpose: str, width: int) -> Floats:
-        return np.stack([stream(seed, purpose, name).standard_normal(width) for name in names])
-
-    one = {name: float(values[0]) for name, values in population.items() if card.priors[name].by is None}
-    shared = np.sqrt(one["h2"]) * normal("shared sensitivity", 1)
-    own = np.sqrt(1.0 - one["h2"]) * normal("sensitivity", shape[1])
-    log_kill = (
-        population["mu_k"]
-        + carriers[:, None] * population["biomarker_kill"]
-        + one["omega_k"] * (shared + own)
-    )
-    return Cohort(
-        avatars=names,
-        drugs=drugs,
-        population={name: np.array([one[name]]) for name in SCALARS},
-        slowing=population["slowing"][None],
-        log_r=one["mu_r"] + one["omega_r"] * normal("growth", 1)[None, :, 0],
-        log_kill=log_kill[None],
-        resistance=(one["mu_q"] + one["omega_q"] * normal("resistance", shape[1]))[None],
-        draw=np.zeros(1, dtype=np.int64),
-        constants={name: card.constant(name) for name in CONSTANTS},
-        detection_limit_mm3=card.observation.detection_limit_mm3,
-        diameter_floor_mm3=card.observation.diameter_floor_mm3,
-    )
-
-
-def _graded_cohort(
-    names: tuple[str, ...],
-    drugs: tuple[str, ...],
-    combinations: tuple[str, ...],
-    population: dict[str, Floats],
-    carriers: Floats,
-    card: ModelCard,
-    seed: int,
-) -> Cohort:
-    def normal(purpose: str, width: int) -> Floats:
-        return np.stack([stream(seed, purpose, name).standard_normal(width) for name in names])
-
-    n_drugs = len(drugs)
-    one = {name: float(values[0]) for name, values in population.items() if card.priors[name].by is None}
-    shared = np.sqrt(one["h2"]) * normal("shared sensitivity", 1)
-    own = np.sqrt(1.0 - one["h2"]) * normal("sensitivity", n_drugs)
-    between = one["omega_k"] * population["omega_k_of_drug"]
-    log_kill = (
-        population["mu_k"] + carriers[:, None] * population["biomarker_kill"] + between * (shared + own)
-    )
-    log_slowing = population["mu_slowing"] + one["omega_slowing"] * normal("slowing", n_drugs)
-    log_spread = population["mu_spread"] + one["omega_spread"] * normal("spread of kill", n_drugs)
+    """Avatars of one population; by-drug parameters (drug,), others (1,)."""
     etas = [stream(seed, "exponent", arm).standard_normal() for arm in combinations]
-    return Cohort(
-        avatars=names,
+    own = population["eta"] + card.constant("eta_combination_sd") * np.array([etas]) if etas else np.zeros(0)
+    one = Population(
+        kinetics=card.kinetics,
         drugs=drugs,
-        population={name: np.array([one[name]]) for name in GRADED_SCALARS},
-        slowing=np.exp(log_slowing)[None],
-        log_r=one["mu_r"] + one["omega_r"] * normal("growth", 1)[None, :, 0],
-        log_kill=log_kill[None],
-        resistance=np.zeros(0),
+        values={
+            name: values[None] if card.priors[name].by == "drug" else values
+            for name, values in population.items()
+        }
+        | {name: np.full(1, value) for name, value in card.fixed_parameters.items()},
         draw=np.zeros(1, dtype=np.int64),
         constants={name: constant.value for name, constant in card.constants.items()},
         detection_limit_mm3=card.observation.detection_limit_mm3,
         diameter_floor_mm3=card.observation.diameter_floor_mm3,
-        kinetics="graded_kill",
-        log_spread=log_spread[None],
-        wander_avatar=one["wander"] * np.exp(one["omega_wander"] * normal("wander", 1)[None, :, 0]),
         combinations=combinations,
-        eta_combination=one["eta"] + card.constant("eta_combination_sd") * np.array([etas]),
+        eta_combination=own,
+        deceleration_law=card.deceleration_law,
     )
+    return drawn_cohort(one, names, carriers[None], avatar_deviates(names, 1, luck(seed)))
 
 
 def _visit_days(names: tuple[str, ...], seed: int) -> dict[str, Floats]:
@@ -203,7 +164,7 @@ def _population_truth(population: dict[str, Floats], drugs: tuple[str, ...]) -> 
 def _avatar_truth(cohort: Cohort) -> pd.DataFrame:
     rows = []
     of_drug = {"log_kill": cohort.log_kill}
-    if cohort.kinetics == "graded_kill":
+    if cohort.kinetics in KILL_LAWS:
         of_drug |= {"log_spread": cohort.log_spread, "slowing": cohort.slowing}
     else:
         of_drug["resistance"] = cohort.resistance

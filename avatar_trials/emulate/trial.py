@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from avatar_trials.designs import ArmSpec, Stopping, TrialDesign, Visits
+from avatar_trials.designs import ArmSpec, Removal, Stopping, TrialDesign, Visits
 from avatar_trials.emulate.caliper_readings import Growth, caliper_volumes
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.graded_mice import GradedMice, graded_mice_under
 from avatar_trials.emulate.mice import Chance, Luck, Mice, chance, luck, mice_under
 from avatar_trials.emulate.scenario import Scenario, drawn_scenario, log_growth, log_growth_in_cells
+from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.problems import InputError, Problem
 
 Floats = NDArray[np.float64]
@@ -69,7 +70,7 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
 
 def new_mice_under(cohort: Cohort, arm: str, deviates: Chance, luck: Luck) -> Mice | GradedMice:
     """New mice (T, avatar) of a cohort under an arm, by the cohort's kinetics; `luck` is the cohort's own."""
-    if cohort.kinetics == "graded_kill":
+    if cohort.kinetics in KILL_LAWS:
         return graded_mice_under(cohort, arm, deviates, luck)
     return mice_under(cohort, arm, deviates)
 
@@ -122,7 +123,7 @@ def _reach_of(scenario: Scenario | None) -> Callable[[slice], Floats | float]:
         return lambda block: 1.0
     clonal = [part for part in scenario.parts if part != "exposure"]
     if clonal:
-        what = f"mechanism {', '.join(clonal)} needs clones; kinetics graded_kill have cells of all sensitivities"
+        what = f"mechanism {', '.join(clonal)} needs clones; kinetics such as graded_kill have none"
         raise InputError(Problem("D92", "error", what, "Calibrate with two_clone, or drop the mechanism"))
     return lambda block: scenario.block(block)["exposure"]["penetration"]
 
@@ -135,13 +136,7 @@ def follow(
     At each visit a mouse may leave for size, or be removed with the hazard of its observed relative volume over the
     gap to the next visit. A baseline that reads 0 gives no relative volume; such a mouse is removed at no hazard.
     """
-    baseline = seen[..., :1]
-    relative = np.divide(seen, baseline, out=np.zeros_like(seen), where=baseline > 0)
-    band = np.searchsorted(stopping.removal.from_relative_volume, relative, side="right") - 1
-    hazard = np.asarray(stopping.removal.hazard_per_day)[band]
-    gap = np.diff(days, append=days[-1])
-    removed = uniform < -np.expm1(-hazard * gap)
-    removed[..., (days < stopping.removal.from_day) | (days == 0.0)] = False
+    removed = uniform < removal_probability(seen, days, stopping.removal)
     too_large = seen >= stopping.size_mm3
     leaves = removed | too_large
     leaves[..., -1] = True
@@ -150,6 +145,17 @@ def follow(
     at_last = np.take_along_axis(too_large, last[..., None], axis=-1)[..., 0]
     reason = np.where(at_last, SIZE, np.where(last == len(days) - 1, STUDY_END, REMOVED)).astype(np.int8)
     return stay, last, reason
+
+
+def removal_probability(seen: Floats, days: Floats, removal: Removal) -> Floats:
+    """Probability (..., visit) that a mouse is removed at a visit, by what the caliper read of it (..., visit), mm3."""
+    baseline = seen[..., :1]
+    relative = np.divide(seen, baseline, out=np.zeros_like(seen), where=baseline > 0)
+    band = np.searchsorted(removal.from_relative_volume, relative, side="right") - 1
+    hazard = np.asarray(removal.hazard_per_day)[band]
+    removed: Floats = -np.expm1(-hazard * np.diff(days, append=days[-1]))
+    removed[..., (days < removal.from_day) | (days == 0.0)] = 0.0
+    return removed
 
 
 def _dataset(

@@ -64,9 +64,9 @@ class GrowthTable:
         *,
         avatars: Iterable[str] | None = None,
         arms: Iterable[str] | None = None,
-        tumor_type: str | None = None,
+        tumor_type: str | Iterable[str] | None = None,
     ) -> GrowthTable:
-        """The mice of these avatars, arms (drugs in any order) and tumour type (case ignored).
+        """The mice of these avatars, arms (drugs in any order) and tumour types (case ignored).
 
         Raises InputError for a name the table does not have, and where no mouse is left.
         """
@@ -74,8 +74,10 @@ class GrowthTable:
         keep = pd.Series(True, index=self.rows.index)
         if tumor_type is not None:
             known = {name.casefold(): name for name in self.avatars["tumor_type"] if name}
-            problems += self._unknown([tumor_type.casefold()], known, "tumour type")
-            of_type = self.avatars.index[self.avatars["tumor_type"].str.casefold() == tumor_type.casefold()]
+            named = [tumor_type] if isinstance(tumor_type, str) else tumor_type
+            folded = [name.casefold() for name in named]
+            problems += self._unknown(folded, known, "tumour type")
+            of_type = self.avatars.index[self.avatars["tumor_type"].str.casefold().isin(folded)]
             keep &= self.rows["avatar"].isin(of_type)
         if avatars is not None:
             wanted = list(avatars)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from avatar_trials.kinetics.namespace import Array, Namespace, logsumexp, softplus
+from avatar_trials.kinetics.namespace import Array, Namespace, logsumexp, mean_decay, softplus
 
 
 def log_growth(
@@ -53,14 +53,18 @@ def log_total(log_clones: Array, xp: Namespace = np) -> Array:
     return logsumexp(log_clones, 0, xp)
 
 
-def size_from_growth(m: Array, c: Array, xp: Namespace = np) -> Array:
-    """log(V/V0) when growth above the size at day 0 decelerates as a power of size.
+def size_from_growth(m: Array, c: Array, xp: Namespace = np, law: str = "power") -> Array:
+    """log(V/V0) when growth above the size at day 0 decelerates with size, by a power of it or by its logarithm.
 
-    `m` is log(V/V0) without deceleration. Above V0 the net rate falls as (V/V0)^-c, so u = log(V/V0) obeys
-    u' = m' e^(-c u), whose solution is u = log(1 + c m)/c; below V0 u = m. `c` >= 0; c = 0 gives m.
+    `m` is log(V/V0) without deceleration; below V0 u = log(V/V0) = m. `c` >= 0; c = 0 gives m. Above V0 by `law`:
+    power, the net rate falls as (V/V0)^-c: u' = m' e^(-c u), u = log(1 + c m)/c;
+    gompertz, it falls as 1 - c log(V/V0), to nothing at V0 e^(1/c): u' = m' (1 - c u), u = (1 - e^(-c m))/c, which at
+    a constant rate r is Gompertz growth with retardation c r (Laird 1964, Br J Cancer 18:490).
     """
     above = xp.maximum(m, 0.0)
     x = c * above
+    if law == "gompertz":
+        return xp.minimum(m, 0.0) + above * mean_decay(x, xp)
     grows = x > 0.0
     safe = xp.where(grows, x, 1.0)
     return xp.minimum(m, 0.0) + above * xp.where(grows, xp.log1p(safe) / safe, 1.0)

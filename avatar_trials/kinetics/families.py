@@ -118,7 +118,13 @@ _SHARE = _p("resistant", "share", "resistant cells at day 0", "share")
 
 FAMILIES: tuple[Family, ...] = (
     Family(
-        "exponential", "One clone at one rate", ("tumour",), (_GROWTH, _KILL), CALIBRATABLE, "growth_laws"
+        "exponential",
+        "One clone at one rate",
+        ("tumour",),
+        (_GROWTH, _KILL),
+        CALIBRATED,
+        "growth_laws, kill_laws",
+        card="exponential",
     ),
     Family(
         "two_clone",
@@ -167,6 +173,24 @@ FAMILIES: tuple[Family, ...] = (
         "graded",
         card="graded_kill",
         note="not whether cells differ or each fades: the same volumes",
+    ),
+    Family(
+        "claret",
+        "One clone whose kill fades exponentially, growth slowed by the drug",
+        ("tumour",),
+        (_GROWTH, _KILL, _p("spread", "1/day", "rate at which the kill fades", "not negative")),
+        CALIBRATED,
+        "growth_laws, kill_laws",
+        card="claret",
+    ),
+    Family(
+        "stein_fojo",
+        "Death and growth side by side, each from the whole tumour, growth slowed by the drug",
+        ("tumour",),
+        (_GROWTH, _KILL),
+        CALIBRATED,
+        "growth_laws, kill_laws",
+        card="stein_fojo",
     ),
     Family(
         "four_clone",

@@ -150,10 +150,20 @@ def png(figure: Figure, alt: str) -> Image:
     return _image(figure, "png", "image/png", alt, {"Software": None})
 
 
+def svg_bytes(figure: Figure) -> bytes:
+    """The figure as the bytes of an SVG file, the same for the same figure."""
+    return _drawn(figure, "svg", {"Date": None, "Creator": None})
+
+
 def _image(figure: Figure, kind: str, mime: str, alt: str, metadata: dict[str, None]) -> Image:
+    drawn = base64.b64encode(_drawn(figure, kind, metadata)).decode("ascii")
+    return Image(f"data:{mime};base64,{drawn}", alt)
+
+
+def _drawn(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
-    return Image(f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", alt)
+    return buffer.getvalue()
 
 
 @cache

@@ -21,6 +21,7 @@ from avatar_trials.report.text import clean, count, listed, percent
 from avatar_trials.stamp import write_atomic
 
 if TYPE_CHECKING:
+    from avatar_trials.evidence.check import Check
     from avatar_trials.intake import GrowthTable
     from avatar_trials.report.canvas import Image
 
@@ -48,7 +49,8 @@ class ReportInputs:
     `readout_observed`, `population` and `individual` None too: a trial without mice to compare. `posterior`: as in
     posterior.nc, for the predictive overlay. `parameters` has a column "median" or "mean" beside those in
     NEEDED_COLUMNS, its interval at `level`. `rule`, `doubling`, `level`: those the readouts were made with.
-    `calibrated_on_observed`: whether the emulated avatars were calibrated on the very mice of `observed`.
+    `calibrated_on_observed`: whether the emulated avatars were calibrated on the very mice of `observed`. `checks` may
+    be empty: none were made.
     """
 
     title: str
@@ -71,6 +73,7 @@ class ReportInputs:
     doubling: str
     level: float
     calibrated_on_observed: bool
+    checks: Sequence[Check] = ()
 
 
 def write_report(path: Path | str, inputs: ReportInputs) -> Path:
@@ -110,6 +113,8 @@ def render(inputs: ReportInputs) -> str:
         failed=record.failed_gates(inputs.gates),
         readout=_readout(inputs),
         agreement=_agreement(inputs),
+        checks=_checks(inputs.checks),
+        doubts=listed([check.name for check in inputs.checks if check.passed is False]),
         figures=_figures(inputs, responses, mice),
         parameters=None if inputs.parameters is None else record.parameter_rows(inputs.parameters),
         point="mean" if inputs.parameters is None else record.point_column(inputs.parameters),
@@ -150,10 +155,11 @@ def _figures(inputs: ReportInputs, responses: xr.Dataset, mice: pd.DataFrame | N
         shown = None if inputs.posterior is None else predictive.predicted(inputs.posterior)
         if shown is not None:
             avatars = [str(avatar) for avatar in inputs.trial["avatar"].values]
-            others = sorted({avatar for avatar, _ in shown.of_curve} - set(avatars))
+            known = {avatar for avatar, _ in shown.of_curve}
+            own = [avatar for avatar in avatars if avatar in known] or sorted(known)
             figures["predictive"] = [
                 canvas.png(page, f"Observed volumes and predictive bands: {what}.")
-                for page, what in predictive.predictive_pages(shown, [*avatars, *others], arms, colours)
+                for page, what in predictive.predictive_pages(shown, own, arms, colours)
             ]
             figures["coverage"] = listed(
                 [
@@ -195,6 +201,21 @@ def _agreement(inputs: ReportInputs) -> dict[str, Any]:
             notes = tables.Footnotes.on(frame["method"])
             found[name] = {"rows": rows_of(frame, inputs.arms, notes), "notes": notes}
     return found
+
+
+def _checks(checks: Sequence[Check]) -> list[dict[str, Any]]:
+    from avatar_trials.report import canvas
+
+    shown = []
+    for check in checks:
+        image = None
+        if check.figure is not None:
+            with canvas.paper():
+                image = canvas.svg(
+                    check.figure(), f"Check of {check.name}, {check.verdict}; in words in the table above."
+                )
+        shown.append({"name": check.name, "verdict": check.verdict, "text": check.text, "image": image})
+    return shown
 
 
 def _mice(inputs: ReportInputs) -> pd.DataFrame:

@@ -21,7 +21,19 @@ from avatar_trials.stamp import manifest_path, read_netcdf, read_stamp, sha256_o
 
 FROZEN = Path(__file__).resolve().parent.parent / "fixtures" / "frozen_posterior.nc"
 PROGRAM = Path(sysconfig.get_path("scripts")) / "avatar-trials"
-COMMANDS = ("run", "check", "response", "calibrate", "emulate", "readout", "agree", "report", "list")
+COMMANDS = (
+    "run",
+    "check",
+    "response",
+    "calibrate",
+    "emulate",
+    "readout",
+    "agree",
+    "report",
+    "checks",
+    "compare",
+    "list",
+)
 
 DESIGN = """\
 schema_version = 1
@@ -158,6 +170,8 @@ def test_help_names_every_command_and_where_to_start(run: Run) -> None:
         ("readout", ["TRIAL", "-o, --out"]),
         ("agree", ["TRIAL", "VOLUMES", "-o, --out"]),
         ("report", ["DESIGN", "--trial", "--posterior", "--volumes", "-o, --out"]),
+        ("checks", ["DESIGN", "--posterior", "--trial", "--volumes", "-o, --out", "checks.csv"]),
+        ("compare", ["DESIGN", "--models", "--posteriors", "--volumes", "--draws", "--samples", "-o, --out"]),
         ("list", ["designs", "cards", "panels"]),
     ],
 )
@@ -175,6 +189,42 @@ def test_the_list_is_what_the_other_commands_take(run: Run) -> None:
     assert re.search(r"^  two_clone: ", done.out, re.MULTILINE)
     assert re.search(r"^  melanoma_synthetic$", done.out, re.MULTILINE)
     assert "truth" not in done.out
+
+
+def test_two_posteriors_are_compared_and_two_names_are_wanted(run: Run, tmp_path: Path) -> None:
+    """The frozen posterior beside itself under another name: no difference, and what is not valid is told."""
+    other = read_netcdf(FROZEN, kind="posterior")
+    other.attrs["model_card"] = "another"
+    write_netcdf(other, tmp_path / "another.nc", {"gates_passed": True})
+    (tmp_path / "d.toml").write_text(DESIGN, "utf-8")
+    files = f"{FROZEN},another.nc"
+    done = run(
+        "compare",
+        "d.toml",
+        "--posteriors",
+        files,
+        "--draws",
+        100,
+        "--samples",
+        40,
+        "-o",
+        "out",
+        "--allow-unconverged",
+    )
+    assert done.code == 0, done.err
+    table = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    assert list(table["left_out"]) == ["curve", "curve", "avatar", "avatar"]
+    assert set(table["model"]) == {"two_clone", "another"}
+    assert (table["difference"] == 0).all()
+    assert (table["se"] > 0).all()
+    units = pd.read_csv(tmp_path / "out" / "left_out.csv")
+    assert (units["left_out"] == "curve").sum() == 2 * 132
+    assert (units["left_out"] == "avatar").sum() == 2 * 33
+    assert "NOT VALID" in done.out
+    alone = run("compare", "d.toml", "--posteriors", str(FROZEN))
+    assert (alone.code, "C114" in alone.err) == (2, True)
+    twice = run("compare", "d.toml", "--models", "two_clone,two_clone")
+    assert (twice.code, "C112" in twice.err) == (2, True)
 
 
 def test_check_passes_the_sound_and_refuses_the_bad(run: Run, tmp_path: Path) -> None:
@@ -589,15 +639,18 @@ def interrupted(*arguments):
 place.follow = interrupted
 """
 IN_SAMPLING = """
-import avatar_trials.calibrate.sample as place
+import avatar_trials.calibrate.chains as place
 import threading
-def interrupted(say):
-    soon = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
-    def tell(chains):
+soon = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
+heard = place._Progress.of
+def interrupted(progress, chain):
+    tell = heard(progress, chain)
+    def told(chains):
+        tell(chains)
         if sum(chain.finished_draws for chain in chains) > 20 and not soon.ident:
             soon.start()
-    return tell
-place._progress = interrupted
+    return told
+place._Progress.of = interrupted
 """
 
 

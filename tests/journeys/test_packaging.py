@@ -118,10 +118,14 @@ def test_the_wheel_carries_cards_and_panels(built: Path) -> None:
         for path in (ROOT / folder).glob("*.toml")
     }
     panels = {str(path.relative_to(ROOT)) for path in (ROOT / "avatar_trials" / "panels").glob("*.csv")}
+    populations = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "avatar_trials" / "populations").glob("*.nc*")
+    }
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "avatar_trials").rglob("*.py")}
-    assert cards | panels | modules | {"avatar_trials/py.typed"} <= names
+    assert cards | panels | populations | modules | {"avatar_trials/py.typed"} <= names
     assert not [name for name in names if not name.startswith(("avatar_trials/", "avatar_trials-"))]
-    assert not [name for name in names if "__pycache__" in name or name.endswith(".nc")]
+    assert {name for name in names if name.endswith((".nc", ".sha256"))} == populations
+    assert not [name for name in names if "__pycache__" in name]
 
 
 def test_the_sdist_carries_the_tests_and_no_lock(built: Path) -> None:

@@ -33,7 +33,7 @@ from avatar_trials.report.readings import MAIN, read
 from tests.fake_trial import ARMS, DOUBLING, LEVEL, RULE, gates, report_inputs
 
 Floats = NDArray[np.float64]
-SECTIONS = ["readout", "doubling", "waterfall", "spider", "predictive", "agreement", "record"]
+SECTIONS = ["readout", "doubling", "waterfall", "spider", "predictive", "agreement", "checks", "record"]
 
 
 class Page(HTMLParser):

@@ -27,6 +27,7 @@ from avatar_trials.emulate.trial import measured_volumes
 from avatar_trials.intake import read_volumes
 from avatar_trials.kinetics import caliper, clones, graded
 from avatar_trials.library import find_card
+from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError
 from tests.slow_wander import foreseen
 
@@ -155,19 +156,48 @@ def curves() -> Curves:
     return curves_of(replace(table, rows=rows, avatars=table.avatars.loc[few]), CARD)[0]
 
 
-def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> float:
+@pytest.fixture(scope="module")
+def two_types() -> tuple[Curves, ModelCard]:
+    """Mice of two tumour types, the first two drugs of one class, one drug unknown to the second type."""
+    table = read_volumes(find_card("panels", "melanoma_synthetic"))
+    few = sorted(table.avatars.index)[:6]
+    types = ["CRC", "CM", "CM", "CRC", "CM", "CM"]
+    rows = table.rows[table.rows["avatar"].isin(few)]
+    unknown = rows["avatar"].isin([few[0], few[3]]) & rows["arm"].str.contains("binimetinib")
+    facts = table.avatars.loc[few].assign(tumor_type=types)
+    curves, _ = curves_of(replace(table, rows=rows[~unknown], avatars=facts), CARD)
+    classes = {"drug_classes": {"both": tuple(curves.drugs)}, "class_share": 0.5}
+    return curves, CARD.model_copy(update=classes)
+
+
+def class_density(value: Any, prior: Any, n_drugs: int) -> float:
+    correlation = np.full((n_drugs, n_drugs), 0.5) + 0.5 * np.eye(n_drugs)
+    law = stats.multivariate_normal(np.full(n_drugs, prior.location), prior.scale**2 * correlation)
+    return float(law.logpdf(value))
+
+
+def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves, card: ModelCard = CARD) -> float:
     """Log density at the model's own values, law by law, without the likelihood of the readings."""
     one = {name: values[name] for name in CARD.priors if name in values}
+    several_types = len(curves.tumor_types) > 1
+    mean_log_r = values["mu_r_type"][curves.avatar_type] if several_types else [one["mu_r"]] * 6
+    mean_log_kill = values["mu_k_type"][curves.avatar_type] if several_types else [one["mu_k"]] * 6
     n = curves.n_untreated
     constants = {name: constant.value for name, constant in CARD.constants.items()}
     total = 0.0
     for name, prior in CARD.priors.items():
         if name not in values:
-            assert name == "biomarker_kill"
+            assert name in {"biomarker_kill", "omega_r_type", "omega_k_type"}
             continue
         a, b = prior.location, prior.scale
+        if several_types and name in {"mu_k", "mu_slowing"}:
+            total += class_density(one[name], prior, len(curves.drugs))
+            continue
         law = {"normal": stats.norm(a, b), "lognormal": stats.lognorm(b, scale=a), "beta": stats.beta(a, b)}
         total += float(np.sum(law[prior.distribution].logpdf(one[name])))  # mu_k too: its pivot is flat
+    if several_types:
+        total += float(stats.norm.logpdf(values["mu_r_type"], one["mu_r"], one["omega_r_type"]).sum())
+        total += float(stats.norm.logpdf(values["mu_k_type"], one["mu_k"], one["omega_k_type"]).sum())
     normal: tuple[str, ...] = (
         "start_deviation",
         "growth_deviation",
@@ -177,7 +207,7 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> fl
     )
     normal += ("sensitivity", "log_kill_offset", "eta_deviation", "wander_deviation")
     total += sum(float(stats.norm.logpdf(point[name]).sum()) for name in normal)
-    total += float(stats.norm.logpdf(values["log_r"], one["mu_r"], one["omega_r"]).sum())
+    total += float(np.sum(stats.norm.logpdf(values["log_r"], mean_log_r, one["omega_r"])))
     who = curves.curve_avatar[:n]
     total += float(
         stats.norm.logpdf(values["log_r_untreated"], values["log_r"][who], constants["growth_mouse_sd"]).sum()
@@ -191,9 +221,11 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> fl
             for d in given
         ]
         growth = math.exp(log_r - max(slowed) - one["slowing_overlap"] * (sum(slowed) - max(slowed)))
-        u = (growth - point["slope"][k]) / 0.02
+        slope = 0.1 * math.sinh(point["stretched_slope"][k] / 0.1)
+        assert slope == pytest.approx(values["slope"][k], rel=1e-12)
+        u = (growth - slope) / 0.02
         taken = 0.02 * days * math.log1p(math.exp(u))
-        total += math.log(special.expit(u)) - math.log(taken)
+        total += math.log(special.expit(u)) - math.log(taken) + math.log(math.hypot(1.0, slope / 0.1))
         om, sd = one["omega_spread"], constants["spread_mouse_sd"]
         total_sd = math.hypot(om, sd)
         spreads = []
@@ -211,13 +243,13 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves) -> fl
                 level = one["mu_spread"][d] + told + om * sd / total_sd * point["log_spread_offset"][i, d]
             assert level == pytest.approx(values["log_spread"][i, d], rel=1e-9)
             spreads.append(level)
-        grown = one["beta_growth"] * (log_r - one["mu_r"])
+        grown = one["beta_growth"] * (log_r - mean_log_r[i])
         if len(given) == 1:
             spread = one["mu_spread"][given[0]] + total_sd * point["spread_deviation"][k]
             log_kill = math.log(taken * math.exp(spread) / math.log1p(math.exp(spread) * days))
             d = given[0]
             between = one["omega_k"] * one["omega_k_of_drug"][d]
-            mean = one["mu_k"][d] + between * math.sqrt(one["h2"]) * point["sensitivity"][i]
+            mean = mean_log_kill[i][d] + between * math.sqrt(one["h2"]) * point["sensitivity"][i]
             if curves.biomarker is not None:
                 mean += curves.biomarker[i] * one["biomarker_kill"][d]
             wide = math.sqrt(between**2 * (1 - one["h2"]) + one["sigma_k"] ** 2)
@@ -267,8 +299,18 @@ def readings_by_hand(values: dict[str, Any], curves: Curves) -> float:
 
 
 def test_the_model_is_the_density_written_out_by_hand(curves: Curves) -> None:
-    """At three points of the parameter space, Jacobians of positive parameters apart."""
-    model = build_model(curves, CARD)
+    agree_at_three_points(curves, CARD)
+
+
+def test_tumour_types_and_classes_are_the_density_written_out_by_hand(
+    two_types: tuple[Curves, ModelCard],
+) -> None:
+    agree_at_three_points(*two_types)
+
+
+def agree_at_three_points(curves: Curves, card: ModelCard) -> None:
+    """Model and hand at three points of the parameter space, Jacobians of positive parameters apart."""
+    model = build_model(curves, card)
     names = [v.name for v in model.free_RVs] + [v.name for v in model.deterministics]
     inputs = model.value_vars
     density = model.compile_logp(jacobian=False)
@@ -279,12 +321,13 @@ def test_the_model_is_the_density_written_out_by_hand(curves: Curves) -> None:
     for seed in (0, 1, 2):
         rng = np.random.default_rng(seed)
         point = {
-            name: np.asarray(value + rng.normal(0, 0.05 if name == "slope" else 0.3, np.shape(value)))
-            for name, value in start.items()
+            name: np.asarray(value + rng.normal(0, 0.3, np.shape(value))) for name, value in start.items()
         }
-        point["slope"] = np.asarray(start["slope"] + rng.normal(0, 0.01, np.shape(start["slope"])))
+        point["stretched_slope"] = start["stretched_slope"] + rng.normal(
+            0, 0.01, len(start["stretched_slope"])
+        )
         values = dict(zip(names, of(**point), strict=True))
-        ours = by_hand(values, values, curves) + readings_by_hand(values, curves)
+        ours = by_hand(values, values, curves, card) + readings_by_hand(values, curves)
         assert float(density(point)) == pytest.approx(ours, rel=1e-9)
 
 

@@ -31,7 +31,7 @@ def truth() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def posterior() -> xr.Dataset:
     design = load_design("melanoma_braf_mek")
-    card = load_model(design.model).model_copy(update={"sampling": SAMPLING})
+    card = load_model("two_clone").model_copy(update={"sampling": SAMPLING})
     table = read_volumes(find_card("panels", "melanoma_synthetic"))
     assert table.synthetic
     tree = calibrate_avatars(table, card, seed=design.seed)

@@ -1,0 +1,97 @@
+"""Calibrations without some mice, or without their tails, and the scores of what they foresee."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from avatar_trials.cli import flow
+from avatar_trials.cli.files import write_csv
+from avatar_trials.designs import TrialDesign
+from avatar_trials.intake import GrowthTable
+from avatar_trials.model_cards import ModelCard
+
+if TYPE_CHECKING:
+    from avatar_trials.evidence.holdout_split import HoldOut
+
+VISITS, ENDPOINTS, SCORES = "holdout.csv", "holdout_endpoints.csv", "holdout_scores.csv"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Scores of a hold-out, the gates of all its calibrations (column fold in front), and where things were written."""
+
+    scores: pd.DataFrame
+    gates: pd.DataFrame
+    written: list[Path]
+
+
+def hold_out(
+    table: GrowthTable, what: HoldOut, design: TrialDesign, card: ModelCard, path: Path, *, say: flow.Say
+) -> Outcome:
+    """Calibrate without what is held out, once for each split, foresee it, score it, and write everything.
+
+    Posteriors are named after `path` with the hold-out in their name, so that none is taken for a whole one; the
+    tables lie beside. Gates that fail are recorded in every row; the caller decides what comes of it. Raises
+    InputError for a hold-out that leaves nothing to predict or to calibrate to.
+    """
+    from avatar_trials.calibrate import gates_of
+    from avatar_trials.calibrate.curves import curves_of
+    from avatar_trials.evidence.holdout import predictions
+    from avatar_trials.evidence.holdout_scores import score_table
+    from avatar_trials.evidence.holdout_split import splits
+
+    curves, _ = curves_of(table, card)
+    planned = splits(table, curves, what, seed=design.seed)
+    visits, endpoints, gates, written = [], [], [], []
+    for number, split in enumerate(planned, 1):
+        say(f"hold-out {number} of {len(planned)}: {split.table.notices[-1].what}")
+        suffix = f"_{number}" if len(planned) > 1 else ""
+        target = path.with_name(f"{path.stem}_without_{what.kind}{suffix}{path.suffix}")
+        tree = flow.calibrated(
+            *(split.table, design, card, target), say=say, avatars=curves.avatars, held_out=split.label
+        )
+        checked = gates_of(tree)
+        passed = bool(checked["passed"].all())
+        scored, at_planned = predictions(tree, curves, split, what.kind, card, design, passed=passed)
+        visits.append(scored)
+        endpoints.append(at_planned)
+        gates.append(checked.assign(fold=split.label)[["fold", *checked.columns]])
+        written.append(target)
+    frames = [pd.concat(some, ignore_index=True) for some in (visits, endpoints)]
+    scores = score_table(*frames)
+    tables = zip((*frames, scores), (VISITS, ENDPOINTS, SCORES), strict=True)
+    written += [write_csv(frame, path.parent / name) for frame, name in tables if len(frame)]
+    return Outcome(scores, pd.concat(gates, ignore_index=True), written)
+
+
+def printed(scores: pd.DataFrame) -> str:
+    """The table of scores as text: estimates with their standard errors."""
+    with_error = {
+        name: [
+            "" if pd.isna(value) else f"{value:.2f}" + ("" if pd.isna(error) else f" ± {error:.2f}")
+            for value, error in zip(scores[column], scores[f"{column}_se"], strict=True)
+        ]
+        for name, column in (
+            ("inside 50 %", "coverage_50"),
+            ("inside 90 %", "coverage_90"),
+            ("difference", "difference"),
+        )
+    }
+    shown = pd.DataFrame(
+        {
+            "scored": scores["scored"],
+            "arm": scores["arm"],
+            "mice": scores["n_mice"],
+            "inside 50 %": with_error["inside 50 %"],
+            "inside 90 %": with_error["inside 90 %"],
+            "log score": scores["log_score"],
+            "arm mean's": scores["baseline_log_score"],
+            "difference": with_error["difference"],
+            "verdict": scores["verdict"],
+        }
+    )
+    return shown.to_string(index=False, na_rep="", float_format="{:.2f}".format)
