@@ -166,9 +166,20 @@ def by_stan(volumes: Path, card: ModelCard, seed: int, python: str = STAN_PYTHON
 
 
 def stan_data(curves: Curves, card: ModelCard) -> dict[str, Any]:
-    """What tools/graded_kill.stan wants to know of curves and card. Raises ValueError for another kinetics."""
-    if card.kinetics != "graded_kill":
-        raise ValueError(f"graded_kill.stan is not the program of {card.kinetics}")
+    """What tools/graded_kill.stan wants to know of curves and card.
+
+    Raises ValueError for what the program does not have: another kinetics or deceleration, several tumour types, drugs
+    of one class, parameters that the card fixes.
+    """
+    beyond = (
+        card.kinetics != "graded_kill"
+        or card.deceleration_law != "power"
+        or len(curves.tumor_types) > 1
+        or card.share_a_class(curves.drugs)
+        or card.fixed_parameters
+    )
+    if beyond:
+        raise ValueError("graded_kill.stan does not have everything this card and panel need")
     first = np.searchsorted(curves.obs_curve, np.arange(len(curves.curve_names)))
     last = np.searchsorted(curves.obs_curve, np.arange(len(curves.curve_names)), side="right")
     place = {arm: k + 1 for k, arm in enumerate(curves.combinations)}
