@@ -19,6 +19,7 @@ from avatar_trials.model_cards import ModelCard
 
 GATE_COLUMNS = ("check", "value", "limit", "passed", "worst")
 CONTRACTION_TO_PRINT = 0.3
+OF_TYPE = {"mu_r": "omega_r_type", "mu_k": "omega_k_type"}
 WORST_NAMED = 8
 MORE_DRAWS_HELP = 1.05
 
@@ -147,31 +148,42 @@ def population_parameters(posterior: xr.Dataset, card: ModelCard, level: float) 
     """Population parameters: name, unit, meaning, prior, median, lower, upper, contraction.
 
     contraction = 1 - posterior variance / prior variance. Below 0.3 the data have told next to nothing of the
-    parameter, and its estimate is left empty (NaN): the prior is shown instead.
+    parameter, and its estimate is left empty (NaN): the prior is shown instead. Of several tumour types, each one's own
+    mean (`mu_r_type`, `mu_k_type`) follows the mean over types.
     """
     rows = []
-    tails = [(1 - level) / 2, (1 + level) / 2]
     for name, prior in card.priors.items():
-        if name not in posterior:
-            continue
-        values = posterior[name].stack(sample=("chain", "draw"))
-        for place in values["drug"].values if "drug" in values.dims else [None]:
-            sample = (values if place is None else values.sel(drug=place)).values
-            lower, upper = np.quantile(sample, tails)
-            contraction = 1.0 - float(np.var(sample)) / prior_variance(prior)
-            rows.append(
-                {
-                    "name": name if place is None else f"{name} [{place}]",
-                    "unit": prior.unit,
-                    "meaning": prior.meaning,
-                    "prior": str(prior),
-                    "median": float(np.median(sample)) if contraction >= CONTRACTION_TO_PRINT else np.nan,
-                    "lower": lower,
-                    "upper": upper,
-                    "contraction": contraction,
-                }
-            )
+        variances = {name: prior_variance(prior)}
+        if name in OF_TYPE:
+            variances[f"{name}_type"] = variances[name] + _second_moment(card.priors.get(OF_TYPE[name]))
+        for shown, variance in variances.items():
+            if shown in posterior:
+                rows += _rows(posterior[shown], prior, variance, level)
     return pd.DataFrame(rows)
+
+
+def _rows(values: xr.DataArray, prior: Prior, variance: float, level: float) -> list[dict[str, Any]]:
+    """A row for each place of a parameter (chain, draw, ...) whose prior has this variance."""
+    flat = values.stack(sample=("chain", "draw"), create_index=False)
+    dims = [dim for dim in flat.dims if dim != "sample"]
+    rows = []
+    for place in itertools.product(*(flat[dim].values for dim in dims)):
+        sample = flat.sel(dict(zip(dims, place, strict=True))).values
+        lower, upper = np.quantile(sample, [(1 - level) / 2, (1 + level) / 2])
+        contraction = 1.0 - float(np.var(sample)) / variance
+        rows.append(
+            {
+                "name": f"{values.name} [{', '.join(map(str, place))}]" if place else str(values.name),
+                "unit": prior.unit,
+                "meaning": prior.meaning,
+                "prior": str(prior),
+                "median": float(np.median(sample)) if contraction >= CONTRACTION_TO_PRINT else np.nan,
+                "lower": lower,
+                "upper": upper,
+                "contraction": contraction,
+            }
+        )
+    return rows
 
 
 def prior_variance(prior: Prior) -> float:
@@ -182,6 +194,16 @@ def prior_variance(prior: Prior) -> float:
     if prior.distribution == "lognormal":
         return float(np.expm1(b**2) * a**2 * np.exp(b**2))
     return a * b / ((a + b) ** 2 * (a + b + 1))
+
+
+def _second_moment(law: Prior | None) -> float:
+    """E[omega^2] of the standard deviation between tumour types: what it adds to a type's prior variance."""
+    if law is None:
+        return 0.0
+    mean = law.location / (law.location + law.scale)
+    if law.distribution == "lognormal":
+        mean = law.location * float(np.exp(law.scale**2 / 2))
+    return prior_variance(law) + mean**2
 
 
 def _passes(value: float, limit: float, sign: str) -> bool:

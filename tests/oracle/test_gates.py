@@ -201,6 +201,28 @@ def test_prior_variance_is_scipys(name: str) -> None:
     assert prior_variance(prior) == pytest.approx(law[prior.distribution].var(), rel=1e-12)
 
 
+def test_the_means_of_tumour_types_are_told_with_their_own_prior_variance() -> None:
+    """Var(mu + omega z) = Var(mu) + E[omega^2], with omega's lognormal second moment by scipy."""
+    card, rng = load_model("graded_kill"), np.random.default_rng(4)
+    draws = rng.normal(-3.0, 0.2, (2, 50, 2, 2))
+    coords = {"tumor_type": ["CM", "CRC"], "drug": ["c", "d"]}
+    table = population_parameters(
+        xr.Dataset({"mu_k_type": (("chain", "draw", "tumor_type", "drug"), draws)}, coords), card, 0.9
+    ).set_index("name")
+    assert list(table.index) == [
+        "mu_k_type [CM, c]",
+        "mu_k_type [CM, d]",
+        "mu_k_type [CRC, c]",
+        "mu_k_type [CRC, d]",
+    ]
+    omega = card.priors["omega_k_type"]
+    variance = card.priors["mu_k"].scale ** 2 + stats.lognorm(omega.scale, scale=omega.location).moment(2)
+    for place, name in enumerate(table.index):
+        sample = draws[:, :, place // 2, place % 2]
+        assert table.loc[name, "contraction"] == pytest.approx(1 - sample.var() / variance, rel=1e-9)
+        assert table.loc[name, "median"] == pytest.approx(np.median(sample))
+
+
 def test_an_estimate_that_is_the_prior_is_not_printed() -> None:
     """Contraction by hand; below 0.3 the median is left empty and the interval kept."""
     table = population_parameters(posterior()["posterior"].to_dataset(), CARD, 0.9).set_index("name")
