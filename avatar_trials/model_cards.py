@@ -143,7 +143,7 @@ class ModelCard(Card):
     """Which kinetics, with which priors and constants, seen through which caliper, sampled and gated how."""
 
     schema_version: Literal[1]
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
     title: str
     extends: str = ""
     kinetics: Literal["two_clone", "graded_kill", "claret", "exponential", "stein_fojo"]

@@ -158,3 +158,11 @@ def test_drugs_of_a_class_need_normal_priors_and_a_law_of_kill(card: Path) -> No
     card.write_text(HEAD.replace("graded_kill", "two_clone") + classes, "utf-8")
     with pytest.raises(InputError, match="two_clone know no classes"):
         load_model(card)
+
+
+@pytest.mark.parametrize("name", ["../mine", "a/b", "a\\b", ""])
+def test_a_name_that_would_leave_its_folder_is_refused(card: Path, name: str) -> None:
+    """`compare` writes NAME.nc."""
+    card.write_text(HEAD.replace('name = "mine"', f"name = '{name}'"), "utf-8")
+    with pytest.raises(InputError, match=r"mine\.toml:\d+:name \[D78\]"):
+        load_model(card)
