@@ -109,6 +109,7 @@ GRADED_KILL_PRIORS: dict[str, tuple[Support, By]] = {
     "sigma_p": ("positive", None),
     "wander": ("positive", None),
     "omega_wander": ("positive", None),
+    "omega_deceleration": ("positive", None),
 }
 GRADED_KILL_CONSTANTS: dict[str, Support] = {
     "growth_mouse_sd": "positive",
@@ -132,7 +133,7 @@ its constants."""
 
 Fixable = Literal["deceleration", "wander", "slowing"]
 FIXABLE: dict[Fixable, tuple[str, ...]] = {
-    "deceleration": ("deceleration",),
+    "deceleration": ("deceleration", "omega_deceleration"),
     "wander": ("wander", "omega_wander"),
     "slowing": ("slowing", "mu_slowing", "omega_slowing", "slowing_overlap"),
 }

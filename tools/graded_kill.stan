@@ -47,12 +47,12 @@ data {
   array[2] real p_mu_r, p_omega_r, p_mu_slowing, p_omega_slowing, p_slowing_overlap, p_mu_k, p_omega_k,
     p_omega_k_of_drug, p_h2, p_sigma_k, p_beta_growth, p_biomarker_kill, p_mu_spread, p_omega_spread,
     p_sigma_spread_combination, p_eta, p_cross_resistance, p_mu_v, p_sigma_v, p_deceleration, p_delta, p_sigma_p,
-    p_wander, p_omega_wander;
+    p_wander, p_omega_wander, p_omega_deceleration;
 }
 parameters {
   real<offset=p_mu_r[1], multiplier=p_mu_r[2]> mu_r;
   real<lower=0> omega_r, omega_slowing, omega_k, sigma_k, omega_spread, sigma_spread_combination, sigma_v,
-    deceleration, delta, sigma_p, wander, omega_wander;
+    deceleration, delta, sigma_p, wander, omega_wander, omega_deceleration;
   vector<offset=p_mu_slowing[1], multiplier=p_mu_slowing[2]>[n_drug] mu_slowing;
   vector<offset=p_mu_k[1], multiplier=p_mu_k[2]>[n_drug] mu_k;
   vector<offset=p_mu_spread[1], multiplier=p_mu_spread[2]>[n_drug] mu_spread;
@@ -61,7 +61,7 @@ parameters {
   real<lower=0, upper=1> slowing_overlap, h2, cross_resistance;
   real beta_growth, eta;
   real<offset=p_mu_v[1], multiplier=p_mu_v[2]> mu_v;
-  vector[n_avatar] growth_deviate, sensitivity, wander_deviate;
+  vector[n_avatar] growth_deviate, sensitivity, wander_deviate, deceleration_deviate;
   array[n_avatar] vector[n_drug] slowing_deviate, kill_deviate, spread_deviate;
   vector[n_combination] eta_deviate;
   vector[n_mouse] growth_mouse_deviate, start_deviate;
@@ -74,6 +74,7 @@ transformed parameters {
   vector[n_mouse] log_start = mu_v + sigma_v * start_deviate;
   vector[n_combination] eta_combination = eta + eta_combination_sd * eta_deviate;
   vector[n_avatar] wander_avatar = wander * exp(omega_wander * wander_deviate);
+  vector[n_avatar] deceleration_avatar = deceleration * exp(omega_deceleration * deceleration_deviate);
   array[n_avatar] vector[n_drug] slowing, log_kill, log_spread;
   vector[n_mouse - n_untreated] log_growth_mouse, log_spread_mouse, kill_level;
   for (i in 1 : n_avatar) {
@@ -135,10 +136,12 @@ model {
   sigma_p ~ lognormal(log(p_sigma_p[1]), p_sigma_p[2]);
   wander ~ lognormal(log(p_wander[1]), p_wander[2]);
   omega_wander ~ lognormal(log(p_omega_wander[1]), p_omega_wander[2]);
+  omega_deceleration ~ lognormal(log(p_omega_deceleration[1]), p_omega_deceleration[2]);
 
   growth_deviate ~ std_normal();
   sensitivity ~ std_normal();
   wander_deviate ~ std_normal();
+  deceleration_deviate ~ std_normal();
   for (i in 1 : n_avatar) {
     slowing_deviate[i] ~ std_normal();
     kill_deviate[i] ~ std_normal();
@@ -155,7 +158,7 @@ model {
     real spread = t > 0 ? exp(log_spread_mouse[t]) : 1;
     if (t > 0) log_kill_mouse[t] ~ normal(kill_level[t] + beta_growth * (log_r_mouse[j] - mu_r), sigma_k);
     log_volume[first[j] : last[j]] ~ mouse(day[first[j] : last[j]], below[first[j] : last[j]], log_start[j], growth,
-                                           kill, spread, deceleration, delta, sigma_p, wander_avatar[avatar[j]],
-                                           floor_mm3);
+                                           kill, spread, deceleration_avatar[avatar[j]], delta, sigma_p,
+                                           wander_avatar[avatar[j]], floor_mm3);
   }
 }

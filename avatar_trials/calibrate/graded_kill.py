@@ -26,7 +26,8 @@ SLOPE_REACH = np.asarray(0.1)
 def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     """Add the treated and untreated mice, and their readings, to the model at hand.
 
-    Levels: population; avatar (log_r; wander; log_kill, log_spread and slowing by drug); mouse (growth, kill, spread).
+    Levels: population; avatar (log_r, wander, deceleration; log_kill, log_spread and slowing by drug); mouse (growth,
+    kill, spread).
     Treated mice are sampled by the mean slope of their curve, logarithmically where it is steep: readings below the
     detection limit bound a fall on one side only. Its prior and Jacobian are Potentials, so the density is proper.
     Everything else that a curve tells badly is not centred. The card's kinetics choose the law of the curve.
@@ -83,7 +84,8 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     log_kill = pm.Deterministic("log_kill_mouse", log_kill, dims="treated")
     pm.Deterministic("log_growth_mouse", pt.log(growth), dims="treated")
 
-    weekly = _wander(card)
+    weekly = _of_avatar("wander", card)
+    deceleration = _of_avatar("deceleration", card)
     log_volume, below = measured(curves)
     density = log_likelihood(
         log_start,
@@ -91,7 +93,7 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         pt.concatenate([pt.zeros(n), pt.exp(log_kill - log_spread)]),
         pt.concatenate([pt.ones(n), pt.exp(log_spread)]),
         (weekly**2)[curves.curve_avatar],
-        prior("deceleration", card),
+        deceleration[curves.curve_avatar],
         prior("delta", card),
         prior("sigma_p", card),
         card.observation.diameter_floor_mm3,
@@ -110,13 +112,13 @@ def stretched_slope(slope: Any) -> Any:
     return SLOPE_REACH * np.arcsinh(slope / SLOPE_REACH)
 
 
-def _wander(card: ModelCard) -> Any:
-    """Scale (avatar,) of the wander's step of a week."""
-    fixed = card.fixed("wander")
+def _of_avatar(name: str, card: ModelCard) -> Any:
+    """Each avatar's own (avatar,) of a positive parameter, log-normal about the common one with `omega_<name>`."""
+    fixed = card.fixed(name)
     if fixed is not None:
         return pt.full((len(pm.modelcontext(None).coords["avatar"]),), fixed)
-    own = pt.exp(prior("omega_wander", card) * pm.Normal("wander_deviation", 0.0, 1.0, dims="avatar"))
-    return pm.Deterministic("wander_avatar", prior("wander", card) * own, dims="avatar")
+    own = pt.exp(prior(f"omega_{name}", card) * pm.Normal(f"{name}_deviation", 0.0, 1.0, dims="avatar"))
+    return pm.Deterministic(f"{name}_avatar", prior(name, card) * own, dims="avatar")
 
 
 def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:

@@ -27,7 +27,7 @@ from avatar_trials.calibrate.likelihood import Visits, filtered
 
 Floats = NDArray[np.float64]
 
-_BY_MOUSE, _SHARED = 5, 4
+_BY_MOUSE, _SHARED = 6, 3
 _GRADED, _FADING, _STEADY, _REGROWING = range(4)
 CODES = {"graded_kill": _GRADED, "claret": _FADING, "exponential": _STEADY, "stein_fojo": _REGROWING}
 DECELERATIONS = {"power": 0, "gompertz": 1}
@@ -65,7 +65,7 @@ def density_and_slopes(
     shape: Floats,
     spread: Floats,
     weekly_squared: Floats,
-    deceleration: float,
+    deceleration: Floats,
     delta: float,
     sigma_p: float,
     floor_mm3: float,
@@ -77,11 +77,11 @@ def density_and_slopes(
     below: NDArray[np.bool_],
     code: int = 0,
     slows: int = 0,
-) -> tuple[float, Floats, Floats, Floats, Floats, Floats, float, float, float]:
-    """Log density of all readings, and its slopes by the first five (mouse,) and the next three arguments.
+) -> tuple[float, Floats, Floats, Floats, Floats, Floats, Floats, float, float]:
+    """Log density of all readings, and its slopes by the first six (mouse,) and the next two arguments.
 
     Of a mouse: log volume at day 0, growth (1/day), `shape` kill/spread (0: no drug), `spread` (1/day), squared scale
-    of the wander's step of a week. Shared: deceleration, delta (mm), sigma_p. Visits (obs,) as in `likelihood.Visits`.
+    of the wander's step of a week, deceleration. Shared: delta (mm), sigma_p. Visits (obs,) as in `likelihood.Visits`.
     `code` of the law of kill in `CODES`, `slows` of that of deceleration in `DECELERATIONS`.
     """
     n, n_mice = len(day), len(start)
@@ -95,13 +95,14 @@ def density_and_slopes(
             code, growth[k], shape[k], spread[k], day[i]
         )
         u = m
-        if m > 0.0 and deceleration > 0.0:
+        c = deceleration[k]
+        if m > 0.0 and c > 0.0:
             if slows == 0:
-                held = 1.0 + deceleration * m
-                u, slowed[i] = math.log(held) / deceleration, 1.0 / held
+                held = 1.0 + c * m
+                u, slowed[i] = math.log(held) / c, 1.0 / held
             else:
-                u, slowed[i] = -math.expm1(-deceleration * m) / deceleration, math.exp(-deceleration * m)
-            by_held[i] = (m * slowed[i] - u) / deceleration
+                u, slowed[i] = -math.expm1(-c * m) / c, math.exp(-c * m)
+            by_held[i] = (m * slowed[i] - u) / c
         size = start[k] + u
         volume = math.exp(size)
         inverse = math.exp(-2.0 / 3.0 * math.log((volume + floor_mm3) * (6.0 / math.pi)))
@@ -113,7 +114,8 @@ def density_and_slopes(
 
     d_start, d_growth, d_shape = np.zeros(n_mice), np.zeros(n_mice), np.zeros(n_mice)
     d_spread, d_weekly = np.zeros(n_mice), np.zeros(n_mice)
-    d_deceleration, d_delta, d_sigma_p, total = 0.0, 0.0, 0.0, 0.0
+    d_deceleration = np.zeros(n_mice)
+    d_delta, d_sigma_p, total = 0.0, 0.0, 0.0
     for i in range(n):
         k = mouse[i]
         total += density[i]
@@ -122,7 +124,7 @@ def density_and_slopes(
         d_weekly[k] += by_weekly[i]
         d_delta += by_squared[i] * 2.0 * (squared[i] - sigma_p * sigma_p) / delta
         d_sigma_p += by_squared[i] * 2.0 * sigma_p
-        d_deceleration += by_size * by_held[i]
+        d_deceleration[k] += by_size * by_held[i]
         by_unlimited = by_size * slowed[i]
         d_growth[k] += by_unlimited * by_growth[i]
         d_shape[k] += by_unlimited * by_shape[i]
@@ -172,10 +174,10 @@ def _compiled(op: _Readings, node: Apply, **_: Any) -> tuple[Any, str]:
     ) -> tuple[Any, ...]:  # fmt: skip
         value, s1, s2, s3, s4, s5, s6, s7, s8 = density_and_slopes(
             start, growth, shape, spread, weekly_squared,
-            deceleration.item(), delta.item(), sigma_p.item(), floor_mm3.item(),
+            deceleration, delta.item(), sigma_p.item(), floor_mm3.item(),
             mouse, day, log_volume, gap, first, below, code, slows,
         )  # fmt: skip
-        return np.asarray(value), s1, s2, s3, s4, s5, np.asarray(s6), np.asarray(s7), np.asarray(s8)
+        return np.asarray(value), s1, s2, s3, s4, s5, s6, np.asarray(s7), np.asarray(s8)
 
     # PyTensor keeps compiled code on disk under this key: another source is another key.
     source = inspect.getsource(sys.modules[__name__]) + inspect.getsource(likelihood) + str(op.codes)

@@ -62,8 +62,10 @@ def expected_log_volume(values: dict[str, Any], curves: Curves, card: ModelCard)
     """Log volume (obs) of one draw's curves at their visits, without wander and caliper error."""
     growth = _two_clone_growth if card.kinetics == "two_clone" else _killed_growth
     unlimited = growth(values, curves, card)
+    slowed = values.get("deceleration_avatar")
+    slowed = values["deceleration"] if slowed is None else slowed[curves.curve_avatar[curves.obs_curve]]
     size: Floats = values["log_start"][curves.obs_curve] + clones.size_from_growth(
-        unlimited, values["deceleration"], law=card.deceleration_law
+        unlimited, slowed, law=card.deceleration_law
     )
     return size
 

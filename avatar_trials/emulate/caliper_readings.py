@@ -30,9 +30,8 @@ def caliper_volumes(
     if (gaps < 0.0).any():
         raise ValueError("the days of visits start at treatment start (day 0) and do not decrease")
     n_avatars, limit = log_start.shape[1], float(np.log(cohort.detection_limit_mm3))
-    of_mouse = {
-        name: np.repeat(cohort.population[name], n_avatars) for name in ("deceleration", "delta", "sigma_p")
-    }
+    of_mouse = {name: np.repeat(cohort.population[name], n_avatars) for name in ("delta", "sigma_p")}
+    of_mouse["deceleration"] = cohort.decelerations.reshape(-1)
     of_mouse["wander"] = cohort.weekly_wander.reshape(-1)
     of_mouse["log_start"] = log_start.reshape(-1)
     of_visit = surprises.reshape(-1, len(days))

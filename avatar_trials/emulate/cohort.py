@@ -44,6 +44,11 @@ def _none() -> Floats:
     return np.zeros(0)
 
 
+def _some(values: Floats, place: list[int]) -> Floats:
+    """Some avatars' columns of what a cohort may not have."""
+    return values[:, place] if values.size else values
+
+
 @dataclass(frozen=True)
 class Cohort:
     """Avatars of T replicate trials: each replicate is one joint draw, so parameter uncertainty is carried.
@@ -51,8 +56,8 @@ class Cohort:
     population: name -> (T,); log_r (T, avatar) log 1/day; log_kill (T, avatar, drug) log 1/day; draw (T,) index of the
     posterior draw; constants of the model card; detection limit and diameter floor in mm3. `two_clone` kinetics have
     slowing (T, drug) and resistance (T, avatar, drug) scores. The laws of kill have slowing and log_spread (T, avatar,
-    drug; 0 where the law has no spread), wander_avatar (T, avatar), eta_combination (T, combination), and, of several
-    tumour types, mean_log_r (T, avatar).
+    drug; 0 where the law has no spread), wander_avatar and deceleration_avatar (T, avatar), eta_combination
+    (T, combination), and, of several tumour types, mean_log_r (T, avatar).
     """
 
     avatars: tuple[str, ...]
@@ -72,6 +77,7 @@ class Cohort:
     combinations: tuple[str, ...] = ()
     eta_combination: Floats = field(default_factory=_none)
     mean_log_r: Floats = field(default_factory=_none)
+    deceleration_avatar: Floats = field(default_factory=_none)
     deceleration_law: str = "power"
 
     @property
@@ -91,6 +97,12 @@ class Cohort:
             return self.wander_avatar
         return np.repeat(self.population["wander"][:, None], len(self.avatars), axis=1)
 
+    @property
+    def decelerations(self) -> Floats:
+        """Deceleration (T, avatar) of each avatar: its own, or that of all."""
+        own = self.deceleration_avatar
+        return own if own.size else np.repeat(self.population["deceleration"][:, None], len(self.avatars), 1)
+
     def of(self, avatars: Sequence[str]) -> Cohort:
         """The same replicates with some of the avatars."""
         place = [self.avatars.index(avatar) for avatar in avatars]
@@ -103,7 +115,8 @@ class Cohort:
                 slowing=self.slowing[:, place],
                 log_spread=self.log_spread[:, place],
                 wander_avatar=self.wander_avatar[:, place],
-                mean_log_r=self.mean_log_r[:, place] if self.mean_log_r.size else self.mean_log_r,
+                deceleration_avatar=_some(self.deceleration_avatar, place),
+                mean_log_r=_some(self.mean_log_r, place),
             )
         return replace(here, resistance=self.resistance[:, place])
 
@@ -174,6 +187,7 @@ def cohort_from_posterior(
         kinetics=kinetics,
         log_spread=_spread_of(law, drawn, log_kill),
         wander_avatar=_wander_of(law, drawn, fixed),
+        deceleration_avatar=drawn("deceleration_avatar") if "deceleration_avatar" in posterior else _none(),
         deceleration_law=str(tree.attrs.get("deceleration_law", "power")),
         combinations=tuple(str(name) for name in posterior["combination"].values)
         if "eta_combination" in posterior

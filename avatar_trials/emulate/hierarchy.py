@@ -20,7 +20,7 @@ Deviates = Callable[[str, int], Floats]
 _TWO_CLONE = ("omega_r", "slowing", "mu_k", "omega_k", "h2", "mu_q", "omega_q")
 _GRADED = (
     *("omega_r", "mu_slowing", "omega_slowing", "mu_k", "omega_k", "omega_k_of_drug", "h2"),
-    *("mu_spread", "omega_spread", "wander", "omega_wander"),
+    *("mu_spread", "omega_spread", "wander", "omega_wander", "omega_deceleration"),
 )
 
 
@@ -89,6 +89,7 @@ def drawn_cohort(
         wander_avatar=levels.get("wander_avatar", nothing),
         combinations=population.combinations,
         eta_combination=population.eta_combination,
+        deceleration_avatar=levels.get("deceleration_avatar", nothing),
         deceleration_law=population.deceleration_law,
     )
 
@@ -109,7 +110,7 @@ def _graded(values: Mapping[str, Floats], carriers: Floats, deviates: Deviates) 
     """Levels under a law of kill; what a card fixes is the same in every avatar, what its law lacks is 0."""
     between = _each(values["omega_k"]) * _each(values["omega_k_of_drug"])
     log_kill = _log_kill(values, between, carriers, deviates)
-    n_drugs, wander = log_kill.shape[-1], values["wander"][:, None]
+    n_drugs = log_kill.shape[-1]
     slowing, log_spread = np.zeros(log_kill.shape), np.zeros(log_kill.shape)
     if "slowing" in values:
         slowing = slowing + _each(values["slowing"])
@@ -119,15 +120,22 @@ def _graded(values: Mapping[str, Floats], carriers: Floats, deviates: Deviates) 
     if "mu_spread" in values:
         wider = _each(values["omega_spread"]) * deviates("spread of kill", n_drugs)
         log_spread = _each(values["mu_spread"]) + wider
-    if "omega_wander" in values:
-        wander = wander * np.exp(values["omega_wander"][:, None] * deviates("wander", 1)[..., 0])
     return {
         "slowing": slowing,
         "log_r": _log_r(values, deviates),
         "log_kill": log_kill,
         "log_spread": log_spread,
-        "wander_avatar": np.broadcast_to(wander, log_kill.shape[:2]),
+        "wander_avatar": _positive("wander", values, deviates, log_kill.shape[:2]),
+        "deceleration_avatar": _positive("deceleration", values, deviates, log_kill.shape[:2]),
     }
+
+
+def _positive(name: str, values: Mapping[str, Floats], deviates: Deviates, shape: tuple[int, ...]) -> Floats:
+    """A positive parameter of each avatar (T, avatar), log-normal about the common one; that one where it is fixed."""
+    common = values[name][:, None]
+    if f"omega_{name}" in values:
+        common = common * np.exp(values[f"omega_{name}"][:, None] * deviates(name, 1)[..., 0])
+    return np.broadcast_to(common, shape)
 
 
 def _log_r(values: Mapping[str, Floats], deviates: Deviates) -> Floats:

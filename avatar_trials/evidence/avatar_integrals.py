@@ -3,7 +3,8 @@
 Everything of an avatar is integrated out, its mice's own parameters within its levels: left in, leave-one-out would ask
 what a curve's readings are given parameters that hardly anything but these readings tell, and its importance weights
 have no variance. Each mouse is integrated by points about what the posterior says of it, the levels by points about
-theirs, the avatar's wander by quadrature. All draws share the points, so that errors mostly cancel in weights.
+theirs, the avatar's wander and deceleration by quadrature. All draws share the points, so that errors mostly cancel in
+weights.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from avatar_trials.seeds import stream
 Floats = NDArray[np.float64]
 
 REPEATS = 2
-WANDER_NODES = 6
+NODES = {"wander": 6, "deceleration": 4}
 WIDER = 1.4
 
 
@@ -114,11 +115,13 @@ def _avatar(
 ) -> tuple[Floats, Floats]:
     """Log density (T,) of all readings of an avatar's `mice`, and (mouse, T) of all but each one's."""
     points, log_proposal = proposed(levels, samples, rng, wider=WIDER)
-    weekly, log_weekly = _wander_nodes(tree, law, place)
+    weekly, log_weekly = _nodes(tree, "wander", law.weekly, place)
+    slowed, log_slowed = _nodes(tree, "deceleration", law.slowed, place)
+    log_scales = (log_slowed[:, :, None] + log_weekly[:, None, :]).reshape(len(log_weekly), -1)
     log_prior = _log_normal(points, law.mean, law.covariance) - log_proposal
-    base = log_prior[:, :, None] + log_weekly[:, None, :]
+    base = log_prior[:, :, None] + log_scales[:, None, :]
     many = cohort_at(alone, law.names, points)
-    terms = np.stack([_mouse(tree, alone, many, int(j), samples, weekly, rng) for j in mice])
+    terms = np.stack([_mouse(tree, alone, many, int(j), samples, weekly, slowed, rng) for j in mice])
     whole = _log_mean(base + terms.sum(axis=0), samples)
     without = [_log_mean(base + np.delete(terms, j, axis=0).sum(axis=0), samples) for j in range(len(mice))]
     return whole, np.stack(without)
@@ -131,19 +134,21 @@ def _mouse(
     mouse: int,
     samples: int,
     weekly: Floats,
+    slowed: Floats,
     rng: np.random.Generator,
 ) -> Floats:
-    """Log density (T, M, G) of a mouse's readings given levels (M) and wander (G), its own coordinates integrated."""
+    """Log density (T, M, HG) of a mouse's readings given levels (M), deceleration (H) and wander (G), its own
+    coordinates integrated."""
     arm = str(tree["constant_data"].to_dataset()["arm"].values[mouse])
     points, log_proposal = proposed(posterior_coordinates(tree, mouse, arm), samples, rng)
     middle = mouse_law(alone, arm)
-    log_value = log_density_of(alone, middle, readings_of(tree, mouse), points, weekly)
+    log_value = log_density_of(alone, middle, readings_of(tree, mouse), points, weekly, slowed)
     log_value = log_value - log_proposal[None, :, None]
     top = log_value.max(axis=1, keepdims=True)
     value = np.exp(log_value - top)
     n_draws, size = alone.n_trials, points.shape[1]
     mean = mouse_means(many, arm).reshape(n_draws, -1, size)
-    result = np.empty((n_draws, mean.shape[1], weekly.shape[1]))
+    result = np.empty((n_draws, mean.shape[1], value.shape[2]))
     root = np.linalg.cholesky(middle.covariance)
     log_root = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1) + 0.5 * size * np.log(2.0 * np.pi)
     inverse = np.linalg.inv(root)
@@ -168,15 +173,15 @@ def _log_normal(points: Floats, mean: Floats, covariance: Floats) -> Floats:
     return density - 0.5 * points.shape[1] * np.log(2.0 * np.pi)
 
 
-def _wander_nodes(tree: xr.DataTree, law: AvatarLaw, place: int) -> tuple[Floats, Floats]:
-    """Scales (T, G) of an avatar's wander and the log weights (T, G) of its law there, by quadrature about what the
-    posterior says of it; one node where all avatars share their wander."""
-    mean, spread = law.weekly.T
+def _nodes(tree: xr.DataTree, name: str, log_scale: Floats, place: int) -> tuple[Floats, Floats]:
+    """Values (T, G) of an avatar's wander or deceleration and the log weights (T, G) of its law there, by quadrature
+    about what the posterior says of it; one node where all avatars share it."""
+    mean, spread = log_scale.T
     posterior = tree["posterior"].to_dataset()
-    if "wander_avatar" not in posterior:
+    if f"{name}_avatar" not in posterior:
         return np.exp(mean)[:, None], np.zeros((len(mean), 1))
-    own = np.log(posterior["wander_avatar"].values[..., place])
-    nodes, weights = np.polynomial.hermite_e.hermegauss(WANDER_NODES)
+    own = np.log(posterior[f"{name}_avatar"].values[..., place])
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES[name])
     scale = np.sqrt(WIDER) * own.std()
     at = own.mean() + scale * nodes
     log_law = -0.5 * ((at - mean[:, None]) / spread[:, None]) ** 2 - np.log(spread)[:, None]
@@ -199,6 +204,7 @@ def _in_order(cohort: Cohort) -> Cohort:
         "resistance",
         "log_spread",
         "wander_avatar",
+        "deceleration_avatar",
         "eta_combination",
         "draw",
     )

@@ -19,17 +19,18 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class AvatarLaw:
     """What a population says of an avatar, draw by draw: levels (a,), normal with `mean` (T, a) and `covariance`
-    (T, a, a); `names` of the levels, one a drug where drugs differ; `weekly` (T, 2) mean and SD of the log scale of
-    its wander, an SD of 0 where all avatars share it."""
+    (T, a, a); `names` of the levels, one a drug where drugs differ; `weekly` and `slowed` (T, 2) mean and SD of the
+    logarithms of its wander's scale and its deceleration, an SD of 0 where all avatars share them."""
 
     names: tuple[str, ...]
     mean: Floats
     covariance: Floats
     weekly: Floats
+    slowed: Floats
 
 
 def levels_of(posterior: xr.Dataset, avatar: int) -> tuple[tuple[str, ...], Floats]:
-    """Names (a,) and draws (S, a) of an avatar's levels but for its wander; a slowing is taken by its logarithm."""
+    """Names (a,) and draws (S, a) of an avatar's levels but for wander and deceleration; slowing by its logarithm."""
     names, columns = ["log_r"], [posterior["log_r"].values[..., avatar].reshape(-1, 1)]
     for name in ("log_kill", "resistance", "log_spread", "slowing"):
         if name not in posterior or "avatar" not in posterior[name].dims:
@@ -68,14 +69,15 @@ def avatar_law(
             middle = drawn[centre]
             mean[:, place] = middle if middle.ndim == 2 else middle[:, None]
             covariance[:, place, place] = drawn[spread][:, None] ** 2
-    return AvatarLaw(names, mean, covariance, _weekly(tree, drawn, n_draws))
+    scales = (_log_scale(name, tree, drawn, n_draws) for name in ("wander", "deceleration"))
+    return AvatarLaw(names, mean, covariance, *scales)
 
 
-def _weekly(tree: xr.DataTree, drawn: dict[str, Floats], n_draws: int) -> Floats:
+def _log_scale(name: str, tree: xr.DataTree, drawn: dict[str, Floats], n_draws: int) -> Floats:
     fixed = fixed_parameters(constants_of(tree))
-    scale = np.full(n_draws, fixed["wander"]) if "wander" in fixed else drawn["wander"]
+    scale = np.full(n_draws, fixed[name]) if name in fixed else drawn[name]
     with np.errstate(divide="ignore"):
-        return np.stack([np.log(scale), drawn.get("omega_wander", np.zeros(n_draws))], axis=1)
+        return np.stack([np.log(scale), drawn.get(f"omega_{name}", np.zeros(n_draws))], axis=1)
 
 
 def cohort_at(cohort: Cohort, names: tuple[str, ...], points: Floats) -> Cohort:
@@ -89,7 +91,14 @@ def cohort_at(cohort: Cohort, names: tuple[str, ...], points: Floats) -> Cohort:
 
     repeated: dict[str, Any] = {
         name: np.repeat(getattr(cohort, name), n_points, axis=0)
-        for name in ("slowing", "log_spread", "wander_avatar", "eta_combination", "resistance")
+        for name in (
+            "slowing",
+            "log_spread",
+            "wander_avatar",
+            "deceleration_avatar",
+            "eta_combination",
+            "resistance",
+        )
     }
     changed: dict[str, Any] = {
         name: np.exp(level(name)) if name == "slowing" else level(name) for name in set(names) - {"log_r"}

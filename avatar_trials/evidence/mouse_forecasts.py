@@ -71,9 +71,7 @@ def new_mouse_forecast(
     mice, deviates = new_mouse(cohort, avatar, arm, name, log_start, len(days), seed=seed)
     grown = np.stack(list(mice.log_growth(days, slice(None))), axis=-1)
     population = {key: values[:, None] for key, values in own.population.items()}
-    expected = mice.log_start + clones.size_from_growth(
-        grown, population["deceleration"], law=own.deceleration_law
-    )
+    expected = mice.log_start + clones.size_from_growth(grown, own.decelerations, law=own.deceleration_law)
     squared = caliper.log_variance(
         np.exp(expected), population["delta"], population["sigma_p"], own.diameter_floor_mm3
     )

@@ -81,12 +81,11 @@ def _mice(alone: Cohort, arm: str, lucky: str = "") -> Mice | GradedMice:
 
 
 def log_density_of(
-    alone: Cohort, law: MouseLaw, readings: Readings, points: Floats, weekly: Floats
+    alone: Cohort, law: MouseLaw, readings: Readings, points: Floats, weekly: Floats, slowed: Floats
 ) -> Floats:
-    """Log density (T, N, G) of the readings about the curves of `points` (N, k), for scales `weekly` (T, G) of the
-    wander's step of a week."""
-    size = (alone.n_trials, len(points), weekly.shape[1])
-    density = np.empty(size)
+    """Log density (T, N, HG) of the readings about the curves of `points` (N, k), for decelerations `slowed` (T, H) and
+    scales `weekly` (T, G) of the wander's step of a week."""
+    density = np.empty((alone.n_trials, len(points), slowed.shape[1], weekly.shape[1]))
     step = max(1, READINGS_AT_A_TIME // (len(points) * len(readings.day)))
     visits = likelihood.Visits.of(np.zeros(len(readings.day), dtype=np.int64), readings.day, readings.below)
     for first in range(0, alone.n_trials, step):
@@ -95,17 +94,17 @@ def log_density_of(
         mice = _mice_at(alone, law.middle, points, here)
         grown = np.stack(list(mice.log_growth(readings.day, slice(None))), axis=-1)
         grown = grown.reshape(-1, len(points), len(readings.day))
-        expected = points[None, :, :1] + clones.size_from_growth(
-            grown, population["deceleration"], law=alone.deceleration_law
-        )
-        squared = caliper.log_variance(
-            np.exp(expected), population["delta"], population["sigma_p"], alone.diameter_floor_mm3
-        )
-        residual = np.broadcast_to(readings.log_volume - expected, squared.shape)
-        density[here] = _filtered(
-            np.ascontiguousarray(residual), squared, weekly[here] ** 2, visits.gap, visits.first, visits.below
-        )
-    return density
+        for node in range(slowed.shape[1]):
+            size = clones.size_from_growth(grown, slowed[here, node, None, None], law=alone.deceleration_law)
+            expected = points[None, :, :1] + size
+            squared = caliper.log_variance(
+                np.exp(expected), population["delta"], population["sigma_p"], alone.diameter_floor_mm3
+            )
+            residual = np.ascontiguousarray(np.broadcast_to(readings.log_volume - expected, squared.shape))
+            density[here, :, node] = _filtered(
+                residual, squared, weekly[here] ** 2, visits.gap, visits.first, visits.below
+            )
+    return density.reshape(*density.shape[:2], -1)
 
 
 @numba.njit

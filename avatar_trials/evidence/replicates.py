@@ -30,7 +30,15 @@ Quantities = dict[str, Floats]
 
 RESPONSE_PCT = -30.0
 ENDPOINT_DAYS = np.arange(0.0, 121.0, 3.0)
-OF_AVATAR = ("log_r", "wander_avatar", "log_kill", "log_spread", "slowing", "resistance")
+OF_AVATAR = (
+    "log_r",
+    "wander_avatar",
+    "deceleration_avatar",
+    "log_kill",
+    "log_spread",
+    "slowing",
+    "resistance",
+)
 
 
 def _same(thing: Any, *_: Any) -> Any:
@@ -203,7 +211,7 @@ def _latent(mice: Any, cohort: Cohort, days: Floats) -> Floats:
     shape = mice.log_start.shape
     everyone = slice(0, int(np.prod(shape)))
     grown = np.stack(list(mice.log_growth(days, everyone)), axis=-1).reshape((*shape, len(days)))
-    slowed = cohort.population["deceleration"][:, None, None]
+    slowed = cohort.decelerations[..., None]
     size: Floats = mice.log_start[..., None] + clones.size_from_growth(
         grown, slowed, law=cohort.deceleration_law
     )

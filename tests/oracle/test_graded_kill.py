@@ -113,7 +113,7 @@ def fused_arguments(seed: int) -> tuple[list[Any], dict[str, Any]]:
         np.array([0.0, 0.8, 3.0, 0.05]),
         np.array([1.0, 0.1, 0.02, 2.0]),
         rng.uniform(0.005, 0.05, 4),
-        np.float64(0.4),
+        np.array([0.4, 0.1, 0.7, 0.3]),
         np.float64(0.25),
         np.float64(0.04),
     ]
@@ -128,7 +128,7 @@ def test_the_compiled_pass_is_the_formulas_it_fuses(mode: Any) -> None:
     who, day, visits = data["mouse"], data["day"], data["visits"]
     kill, log_spread = (shape * spread)[who], np.log(spread)[who]
     unlimited = graded.log_growth(growth[who] * day, day, kill, log_spread)
-    size = start[who] + clones.size_from_growth(unlimited, slowed)
+    size = start[who] + clones.size_from_growth(unlimited, slowed[who])
     squared = caliper.log_variance(np.exp(size), delta, sigma_p, 5.0)
     by_formula = likelihood.filtered(
         data["log_volume"] - size, squared, weekly[who], visits.gap, visits.first, visits.below
@@ -205,7 +205,13 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves, card:
         "spread_deviation",
         "log_spread_offset",
     )
-    normal += ("sensitivity", "log_kill_offset", "eta_deviation", "wander_deviation")
+    normal += (
+        "sensitivity",
+        "log_kill_offset",
+        "eta_deviation",
+        "wander_deviation",
+        "deceleration_deviation",
+    )
     total += sum(float(stats.norm.logpdf(point[name]).sum()) for name in normal)
     total += float(np.sum(stats.norm.logpdf(values["log_r"], mean_log_r, one["omega_r"])))
     who = curves.curve_avatar[:n]
@@ -351,6 +357,7 @@ def a_cohort(rng: np.random.Generator, n: int = 3) -> Cohort:
         kinetics="graded_kill",
         log_spread=rng.normal(-3, 1, shape),
         wander_avatar=rng.uniform(0.05, 0.2, shape[:2]),
+        deceleration_avatar=rng.uniform(0.1, 0.7, shape[:2]),
         combinations=("A + B",),
         eta_combination=rng.normal(0, 0.5, (n, 1)),
     )
@@ -390,7 +397,8 @@ def test_new_mice_by_plain_arithmetic(arm: str) -> None:
             for visit, day in enumerate(DAYS):
                 size = math.exp(growth * day) * (1 + spread * day) ** (-kill / spread)
                 if size > 1:
-                    size = (1 + here["deceleration"] * math.log(size)) ** (1 / here["deceleration"])
+                    c = cohort.deceleration_avatar[t, i]
+                    size = (1 + c * math.log(size)) ** (1 / c)
                 volume = math.exp(here["mu_v"] + here["sigma_v"] * deviates.start[t, i]) * size
                 own = 5 * here["delta"] ** 2 / (6 * (volume + 5) / math.pi) ** (2 / 3) + here["sigma_p"] ** 2
                 centre, squared = foreseen(earlier, day, own, cohort.wander_avatar[t, i])

@@ -87,10 +87,10 @@ def test_the_compiled_pass_is_the_formulas_it_fuses(name: str, deceleration: str
     spread = np.array([1.0, 0.1, 0.02, 2.0]) if law.spreads else np.ones(4)
     kill = np.array([0.0, 0.08, 0.06, 0.1])
     smooth: list[Any] = [rng.normal(5.3, 0.1, 4), rng.uniform(0.01, 0.1, 4), kill / spread, spread]
-    smooth += [rng.uniform(0.005, 0.05, 4), np.float64(0.4), np.float64(0.25), np.float64(0.04)]
+    smooth += [rng.uniform(0.005, 0.05, 4), rng.uniform(0.1, 0.8, 4), np.float64(0.25), np.float64(0.04)]
     start, growth, _, _, weekly, slowed, delta, sigma_p = smooth
     unlimited = law.log_growth(growth[who] * day, day, kill[who], np.log(spread)[who])
-    size = start[who] + clones.size_from_growth(unlimited, slowed, law=deceleration)
+    size = start[who] + clones.size_from_growth(unlimited, slowed[who], law=deceleration)
     squared = caliper.log_variance(np.exp(size), delta, sigma_p, 5.0)
     of_visits = (visits.gap, visits.first, visits.below)
     by_formula = likelihood.filtered(log_volume - size, squared, weekly[who], *of_visits)[0].sum()
@@ -126,8 +126,8 @@ def test_no_deceleration_is_the_limit_of_little() -> None:
         visits.below,
     )
     for slows in (0, 1):
-        none = graded_likelihood.density_and_slopes(*of_mouse, 0.0, *rest, 0, slows)[0]
-        little = graded_likelihood.density_and_slopes(*of_mouse, 1e-9, *rest, 0, slows)[0]
+        none = graded_likelihood.density_and_slopes(*of_mouse, np.zeros(1), *rest, 0, slows)[0]
+        little = graded_likelihood.density_and_slopes(*of_mouse, np.full(1, 1e-9), *rest, 0, slows)[0]
         assert none == pytest.approx(little, rel=1e-7)
 
 
@@ -215,8 +215,9 @@ def by_the_emulators_laws(tree: xr.DataTree, curves: Curves, draw: int) -> float
         away = (levels[draw][kill] - law.mean[draw][kill]) / omega
         centre = math.sqrt(h2) * away.sum() / (1.0 - h2) / precision
         total += stats.norm(centre, precision**-0.5).logpdf(posterior["sensitivity"].values[0, draw, i])
-        if "wander_deviation" in posterior:
-            total += stats.norm.logpdf(posterior["wander_deviation"].values[0, draw, i])
+        for name in ("wander_deviation", "deceleration_deviation"):
+            if name in posterior:
+                total += stats.norm.logpdf(posterior[name].values[0, draw, i])
     for j, arm in enumerate(curves.curve_arm):
         law_of_mouse = mouse_law(cohort.of([curves.avatars[curves.curve_avatar[j]]]), arm)
         at = posterior_coordinates(tree, j, arm)[draw]

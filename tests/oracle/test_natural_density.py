@@ -41,6 +41,7 @@ NATURAL = (
     "log_start",
     "sensitivity",
     "wander_avatar",
+    "deceleration_avatar",
 )
 
 
@@ -66,6 +67,8 @@ def hierarchy(y: dict[str, Any], curves: Curves) -> float:
     total += normal(mice, y["log_r"][who], CARD.constant("growth_mouse_sd")).sum()
     total += stats.lognorm(y["omega_slowing"], scale=np.exp(y["mu_slowing"])).logpdf(y["slowing"]).sum()
     total += stats.lognorm(y["omega_wander"], scale=y["wander"]).logpdf(y["wander_avatar"]).sum()
+    slowed = stats.lognorm(y["omega_deceleration"], scale=y["deceleration"])
+    total += slowed.logpdf(y["deceleration_avatar"]).sum()
     total += normal(y["sensitivity"]).sum()
     assert curves.biomarker is not None
     omega = y["omega_k"] * y["omega_k_of_drug"]
@@ -105,9 +108,8 @@ def readings(y: dict[str, Any], curves: Curves) -> float:
         for v in np.flatnonzero(curves.obs_curve == j):
             day = curves.day[v]
             m = math.exp(growth) * day - kill / spread * math.log1p(spread * day)
-            size = (
-                y["log_start"][j] + min(m, 0) + math.log1p(y["deceleration"] * max(m, 0)) / y["deceleration"]
-            )
+            c = y["deceleration_avatar"][i]
+            size = y["log_start"][j] + min(m, 0) + math.log1p(c * max(m, 0)) / c
             diameter = (6 / math.pi * (math.exp(size) + CARD.observation.diameter_floor_mm3)) ** (1 / 3)
             caliper = 5 * (y["delta"] / diameter) ** 2 + y["sigma_p"] ** 2
             squared += y["wander_avatar"][i] ** 2 * (day - before) / 7

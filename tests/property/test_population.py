@@ -30,7 +30,7 @@ from tests.random_cohort import a_design
 
 FROZEN = Path(__file__).resolve().parent.parent / "fixtures" / "frozen_posterior.nc"
 SHARE = 18 / 33
-FIELDS = ("log_r", "log_kill", "resistance", "slowing", "log_spread", "wander_avatar")
+FIELDS = ("log_r", "log_kill", "resistance", "slowing", "log_spread", "wander_avatar", "deceleration_avatar")
 # Of a mean or a correlation of n independent numbers; one false alarm in 150,000.
 SIGMAS = 4.5
 
@@ -289,6 +289,8 @@ def test_moments_of_graded_avatars_are_the_hierarchys(share: float) -> None:
         is_normal(np.log(cohort.slowing[mine]), here["mu_slowing"].values, float(here["omega_slowing"]))
         is_normal(cohort.log_spread[mine], here["mu_spread"].values, float(here["omega_spread"]))
         is_normal(np.log(cohort.wander_avatar[mine]), np.log(0.2), float(here["omega_wander"]))
+        slowed = float(np.log(here["deceleration"])), float(here["omega_deceleration"])
+        is_normal(np.log(cohort.deceleration_avatar[mine]), *slowed)
         b = here["biomarker_kill"].values
         between = float(here["omega_k"]) * here["omega_k_of_drug"].values
         sd = np.sqrt(between**2 + share * (1 - share) * b**2)
