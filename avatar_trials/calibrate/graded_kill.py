@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pymc as pm
@@ -112,7 +112,7 @@ def stretched_slope(slope: Any) -> Any:
     return SLOPE_REACH * np.arcsinh(slope / SLOPE_REACH)
 
 
-def _of_avatar(name: str, card: ModelCard) -> Any:
+def _of_avatar(name: Literal["deceleration", "wander"], card: ModelCard) -> Any:
     """Each avatar's own (avatar,) of a positive parameter, log-normal about the common one with `omega_<name>`."""
     fixed = card.fixed(name)
     if fixed is not None:
