@@ -21,6 +21,7 @@ from avatar_trials.model_cards import ModelCard
 
 SOFT_AT_ZERO = 0.02
 SLOPE_REACH = np.asarray(0.1)
+QUICKNESS = 1.4
 
 
 def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
@@ -58,7 +59,8 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         spreads, own_spread = _spreads(spread_deviation, avatar, given, card)
     grown = prior("beta_growth", card) * (treated - mean_log_r[avatar])
     log_kill_alone = law.log_kill_of(log_total[alone], own_spread[alone], follow_up[alone], pt)
-    levels = _kill_levels(log_kill_alone - grown[alone], avatar[alone], given[alone], curves, card)
+    quick = prior("beta_growth", card) * (log_r - mean_log_r)
+    levels = _kill_levels(log_kill_alone - grown[alone], quick, avatar[alone], given[alone], curves, card)
 
     parts = [(own_spread[alone], log_kill_alone)]
     exponents = _exponents(curves, card)
@@ -158,14 +160,22 @@ def _spreads(deviation: Any, avatar: Any, given: Any, card: ModelCard) -> tuple[
     return pm.Deterministic("log_spread", levels.reshape(shape), dims=("avatar", "drug")), own
 
 
-def _kill_levels(values: Any, avatar: Any, given: Any, curves: Curves, card: ModelCard) -> Any:
-    """Log kill (avatar, drug) of the avatars, about which their single-drug mice's `values` lie."""
+def _kill_levels(values: Any, quick: Any, avatar: Any, given: Any, curves: Curves, card: ModelCard) -> Any:
+    """Log kill (avatar, drug) of the avatars, about which their single-drug mice's `values` lie.
+
+    The sensitivity that an avatar's drugs share is sampled with what its growth adds to kill, `quick` (avatar,): the
+    curves tell the two together.
+    """
     h2, between = prior("h2", card), prior("omega_k", card) * prior("omega_k_of_drug", card)[None, :]
     mean = populations.mean_log_kill(curves, prior("omega_k", card) * prior("omega_k_of_drug", card), card)
     if curves.biomarker is not None:
         mean = mean + curves.biomarker[:, None] * prior("biomarker_kill", card)[None, :]
-    shared = pm.Normal("sensitivity", 0.0, 1.0, dims="avatar")[:, None]
-    mean = mean + between * pt.sqrt(h2) * shared
+    pivot = pm.Flat("sensitivity_pivot", dims="avatar", initval=np.zeros(len(curves.avatars)))
+    shared = pm.Deterministic(
+        "sensitivity", pivot - QUICKNESS * quick / prior("omega_k", card), dims="avatar"
+    )
+    pm.Potential("sensitivity_prior", pm.logp(pm.Normal.dist(0.0, 1.0), shared).sum())
+    mean = mean + between * pt.sqrt(h2) * shared[:, None]
     within = prior("sigma_k", card)
     return avatar_level("log_kill", mean, between * pt.sqrt(1.0 - h2), within, values, avatar, given)
 

@@ -12,7 +12,7 @@ from avatar_trials.calibrate.curves import Curves
 from avatar_trials.calibrate.parameters import law_of, prior
 from avatar_trials.model_cards import ModelCard
 
-SHARED_WITH_SLOWING = 0.8
+WORTH_OF_SLOWING = 2.6
 FIRST_PIVOT = -3.0
 
 
@@ -29,11 +29,12 @@ def mean_log_kill(curves: Curves, between: Any, card: ModelCard) -> Any:
     """Mean log kill (avatar, drug): mu_k, or mu_k_type about it where there are several tumour types.
 
     Sampled by what responders show. A drug that few avatars respond to is weak on average with a wide spread, or
-    stronger with a narrow one and slower growth beside it: mean + `between` (drug,) + 0.8 mu_slowing is what its curves
-    tell, of every drug and type that has curves.
+    stronger with a narrow one; what it does not kill it may slow. mean + `between` (drug,) + 2.6 (1 - e^-slowing), the
+    share of growth that is slowed, is what its curves tell, of every drug and type that has curves.
     """
     slows = card.fixed("slowing") is None
-    shift = between + (SHARED_WITH_SLOWING * by_class("mu_slowing", card) if slows else 0.0)
+    slowed = pt.exp(-pt.exp(by_class("mu_slowing", card))) if slows else 1.0
+    shift = between + WORTH_OF_SLOWING * (1.0 - slowed)
     n_drugs = len(curves.drugs)
     if len(curves.tumor_types) == 1:
         pivot = pm.Flat("kill_pivot", dims="drug", initval=np.full(n_drugs, FIRST_PIVOT))

@@ -23,7 +23,7 @@ from avatar_trials.stamp import make_stamp
 
 PREDICTIVE_DRAWS = 400
 BY_MOUSE = {"curve", "untreated", "treated"}
-DEVIATES = ("_offset", "_deviation")
+DEVIATES = ("_offset", "_deviation", "_pivot")
 
 UNITS = {
     "log_r": "log 1/day",
