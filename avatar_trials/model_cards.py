@@ -88,6 +88,7 @@ GRADED_KILL_PRIORS: dict[str, tuple[Support, By]] = {
     "omega_r": ("positive", None),
     "mu_slowing": ("real", "drug"),
     "omega_slowing": ("positive", None),
+    "omega_slowing_of_drug": ("positive", "drug"),
     "slowing_overlap": ("share", None),
     "mu_k": ("real", "drug"),
     "omega_k_type": ("positive", None),
@@ -135,7 +136,7 @@ Fixable = Literal["deceleration", "wander", "slowing"]
 FIXABLE: dict[Fixable, tuple[str, ...]] = {
     "deceleration": ("deceleration", "omega_deceleration"),
     "wander": ("wander", "omega_wander"),
-    "slowing": ("slowing", "mu_slowing", "omega_slowing", "slowing_overlap"),
+    "slowing": ("slowing", "mu_slowing", "omega_slowing", "omega_slowing_of_drug", "slowing_overlap"),
 }
 """Constants that a card may give in place of the priors named: for every avatar, drug and arm the one number."""
 

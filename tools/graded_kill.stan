@@ -44,7 +44,7 @@ data {
   vector[n_avatar] biomarker;
   real floor_mm3, growth_mouse_sd, spread_mouse_sd, eta_combination_sd;
   // priors: mean and SD (normal), median and log-SD (lognormal), a and b (beta)
-  array[2] real p_mu_r, p_omega_r, p_mu_slowing, p_omega_slowing, p_slowing_overlap, p_mu_k, p_omega_k,
+  array[2] real p_mu_r, p_omega_r, p_mu_slowing, p_omega_slowing, p_omega_slowing_of_drug, p_slowing_overlap, p_mu_k, p_omega_k,
     p_omega_k_of_drug, p_h2, p_sigma_k, p_beta_growth, p_biomarker_kill, p_mu_spread, p_omega_spread,
     p_sigma_spread_combination, p_eta, p_cross_resistance, p_mu_v, p_sigma_v, p_deceleration, p_delta, p_sigma_p,
     p_wander, p_omega_wander, p_omega_deceleration;
@@ -56,7 +56,7 @@ parameters {
   vector<offset=p_mu_slowing[1], multiplier=p_mu_slowing[2]>[n_drug] mu_slowing;
   vector<offset=p_mu_k[1], multiplier=p_mu_k[2]>[n_drug] mu_k;
   vector<offset=p_mu_spread[1], multiplier=p_mu_spread[2]>[n_drug] mu_spread;
-  vector<lower=0>[n_drug] omega_k_of_drug;
+  vector<lower=0>[n_drug] omega_k_of_drug, omega_slowing_of_drug;
   vector[n_drug] biomarker_kill;
   real<lower=0, upper=1> slowing_overlap, h2, cross_resistance;
   real beta_growth, eta;
@@ -79,7 +79,7 @@ transformed parameters {
   vector[n_mouse - n_untreated] log_growth_mouse, log_spread_mouse, kill_level;
   for (i in 1 : n_avatar) {
     vector[n_drug] omega = omega_k * omega_k_of_drug;
-    slowing[i] = exp(mu_slowing + omega_slowing * slowing_deviate[i]);
+    slowing[i] = exp(mu_slowing + omega_slowing * omega_slowing_of_drug .* slowing_deviate[i]);
     log_kill[i] = mu_k + biomarker[i] * biomarker_kill + omega * sqrt(h2) * sensitivity[i]
                   + omega .* kill_deviate[i] * sqrt(1 - h2);
     log_spread[i] = mu_spread + omega_spread * spread_deviate[i];
@@ -116,6 +116,7 @@ model {
   omega_r ~ lognormal(log(p_omega_r[1]), p_omega_r[2]);
   mu_slowing ~ normal(p_mu_slowing[1], p_mu_slowing[2]);
   omega_slowing ~ lognormal(log(p_omega_slowing[1]), p_omega_slowing[2]);
+  omega_slowing_of_drug ~ lognormal(log(p_omega_slowing_of_drug[1]), p_omega_slowing_of_drug[2]);
   slowing_overlap ~ beta(p_slowing_overlap[1], p_slowing_overlap[2]);
   mu_k ~ normal(p_mu_k[1], p_mu_k[2]);
   omega_k ~ lognormal(log(p_omega_k[1]), p_omega_k[2]);

@@ -218,7 +218,14 @@ def _named(fit: dict[str, Any], curves: Curves) -> xr.Dataset:
     }
     by_avatar = ("log_r", "wander_avatar", "deceleration_avatar", "sensitivity")
     by_avatar_and_drug = ("slowing", "log_kill", "log_spread")
-    by_drug = ("mu_slowing", "mu_k", "mu_spread", "omega_k_of_drug", "biomarker_kill")
+    by_drug = (
+        "mu_slowing",
+        "mu_k",
+        "mu_spread",
+        "omega_k_of_drug",
+        "omega_slowing_of_drug",
+        "biomarker_kill",
+    )
     by_treated = ("log_growth_mouse", "log_kill_mouse", "log_spread_mouse")
     dims: dict[str, tuple[str, ...]] = {
         **dict.fromkeys(by_avatar, ("avatar",)),

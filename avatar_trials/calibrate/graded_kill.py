@@ -129,7 +129,8 @@ def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:
     if fixed is not None:
         return np.full(len(given), fixed)
     deviation = pm.Normal("slowing_deviation", 0.0, 1.0, dims=("avatar", "drug"))
-    log_level = populations.by_class("mu_slowing", card)[None, :] + prior("omega_slowing", card) * deviation
+    between = prior("omega_slowing", card) * prior("omega_slowing_of_drug", card)
+    log_level = populations.by_class("mu_slowing", card)[None, :] + between[None, :] * deviation
     level = pm.Deterministic("slowing", pt.exp(log_level), dims=("avatar", "drug"))
     return graded.arm_slowing(level[avatar], given, prior("slowing_overlap", card), pt)
 

@@ -19,7 +19,16 @@ Deviates = Callable[[str, int], Floats]
 
 _TWO_CLONE = ("omega_r", "slowing", "mu_k", "omega_k", "h2", "mu_q", "omega_q")
 _GRADED = (
-    *("omega_r", "mu_slowing", "omega_slowing", "mu_k", "omega_k", "omega_k_of_drug", "h2"),
+    *(
+        "omega_r",
+        "mu_slowing",
+        "omega_slowing",
+        "omega_slowing_of_drug",
+        "mu_k",
+        "omega_k",
+        "omega_k_of_drug",
+        "h2",
+    ),
     *("mu_spread", "omega_spread", "wander", "omega_wander", "omega_deceleration"),
 )
 
@@ -115,7 +124,8 @@ def _graded(values: Mapping[str, Floats], carriers: Floats, deviates: Deviates) 
     if "slowing" in values:
         slowing = slowing + _each(values["slowing"])
     else:
-        slower = _each(values["omega_slowing"]) * deviates("slowing", n_drugs)
+        between = _each(values["omega_slowing"]) * _each(values["omega_slowing_of_drug"])
+        slower = between * deviates("slowing", n_drugs)
         slowing = np.exp(_each(values["mu_slowing"]) + slower)
     if "mu_spread" in values:
         wider = _each(values["omega_spread"]) * deviates("spread of kill", n_drugs)

@@ -68,7 +68,8 @@ def avatar_law(
         if place:
             middle = drawn[centre]
             mean[:, place] = middle if middle.ndim == 2 else middle[:, None]
-            covariance[:, place, place] = drawn[spread][:, None] ** 2
+            own = drawn.get(f"{spread}_of_drug", np.ones((1, n_drugs)))
+            covariance[:, place, place] = (drawn[spread][:, None] * own) ** 2
     scales = (_log_scale(name, tree, drawn, n_draws) for name in ("wander", "deceleration"))
     return AvatarLaw(names, mean, covariance, *scales)
 

@@ -223,7 +223,10 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves, card:
         days = curves.follow_up[n + k]
         log_r = values["log_r"][i] + constants["growth_mouse_sd"] * point["growth_deviation"][k]
         slowed = [
-            math.exp(one["mu_slowing"][d] + one["omega_slowing"] * point["slowing_deviation"][i, d])
+            math.exp(
+                one["mu_slowing"][d]
+                + one["omega_slowing"] * one["omega_slowing_of_drug"][d] * point["slowing_deviation"][i, d]
+            )
             for d in given
         ]
         growth = math.exp(log_r - max(slowed) - one["slowing_overlap"] * (sum(slowed) - max(slowed)))

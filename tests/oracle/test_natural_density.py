@@ -65,7 +65,8 @@ def hierarchy(y: dict[str, Any], curves: Curves) -> float:
     total += normal(y["log_r"], y["mu_r"], y["omega_r"]).sum()
     mice = np.concatenate([y["log_r_untreated"], y["log_r_treated"]])
     total += normal(mice, y["log_r"][who], CARD.constant("growth_mouse_sd")).sum()
-    total += stats.lognorm(y["omega_slowing"], scale=np.exp(y["mu_slowing"])).logpdf(y["slowing"]).sum()
+    slower = y["omega_slowing"] * y["omega_slowing_of_drug"]
+    total += stats.lognorm(slower, scale=np.exp(y["mu_slowing"])).logpdf(y["slowing"]).sum()
     total += stats.lognorm(y["omega_wander"], scale=y["wander"]).logpdf(y["wander_avatar"]).sum()
     slowed = stats.lognorm(y["omega_deceleration"], scale=y["deceleration"])
     total += slowed.logpdf(y["deceleration_avatar"]).sum()

@@ -267,6 +267,7 @@ def test_moments_of_graded_avatars_are_the_hierarchys(share: float) -> None:
     for draw in draws:
         draw |= {
             "omega_k_of_drug": [0.5, 1.4],
+            "omega_slowing_of_drug": [0.6, 1.5],
             "mu_k": [-3.0, -1.5],
             "biomarker_kill": [1.0, -0.6],
             "wander": 0.2,
@@ -286,7 +287,8 @@ def test_moments_of_graded_avatars_are_the_hierarchys(share: float) -> None:
             assert (np.abs(flat.std(axis=0) / sd - 1) < 2 * SIGMAS / np.sqrt(2 * n)).all()
 
         is_normal(cohort.log_r[mine], float(here["mu_r"]), float(here["omega_r"]))
-        is_normal(np.log(cohort.slowing[mine]), here["mu_slowing"].values, float(here["omega_slowing"]))
+        slower = float(here["omega_slowing"]) * here["omega_slowing_of_drug"].values
+        is_normal(np.log(cohort.slowing[mine]), here["mu_slowing"].values, slower)
         is_normal(cohort.log_spread[mine], here["mu_spread"].values, float(here["omega_spread"]))
         is_normal(np.log(cohort.wander_avatar[mine]), np.log(0.2), float(here["omega_wander"]))
         slowed = float(np.log(here["deceleration"])), float(here["omega_deceleration"])
