@@ -26,20 +26,22 @@ from avatar_trials.card_parts import (
 
 class Observation(Card):
     """Caliper: volumes below `detection_limit_mm3` are left-censored; `diameter_floor_mm3` keeps the error finite;
-    visits after `last_day` are left out."""
+    visits after `last_day` are left out, and mice whose first volume is beyond `start_within_factor` of the median."""
 
     detection_limit_mm3: Positive
     diameter_floor_mm3: Positive
     last_day: Positive | None = None
+    start_within_factor: Annotated[Number, Field(gt=1)] | None = None
 
 
 class Sampling(Card):
-    """How the posterior is sampled (nutpie's NUTS)."""
+    """How the posterior is sampled (nutpie's NUTS); no trajectory has more than 2^max_depth leapfrog steps."""
 
     chains: Annotated[Whole, Field(ge=2, le=64)] = 4
     tune: Annotated[Whole, Field(ge=100)] = 1000
     draws: Annotated[Whole, Field(ge=50)] = 2000
     target_accept: Fraction = 0.9
+    max_depth: Annotated[Whole, Field(ge=4, le=14)] = 10
 
 
 class Gates(Card):

@@ -70,27 +70,31 @@ def curves_of(
     """The curves a posterior can be calibrated to, with notices of the mice left out.
 
     `avatars`: further ones without a mouse, whose levels are then the population's; facts of them are in the table.
-    Left out: mice without a volume at day 0 or with a single visit. Raises InputError where too little is left: two
+    Left out: mice without a volume at day 0, with a single visit, or that start far from where the others do, as the
+    card says. Raises InputError where too little is left: two
     avatars, an untreated mouse, a treated one. A drug that is never given alone is a notice.
     """
     mice = table.mice
     no_baseline = mice["left_truncated"]
     short = ~no_baseline & (mice["n_visits"] < 2)
     below = ~no_baseline & ~short & (mice["baseline_mm3"] < card.observation.detection_limit_mm3)
+    far, far_why = _far_starts(mice, ~(no_baseline | short | below), card)
     notices = []
     for chosen, why in (
         (no_baseline, "no volume at day 0"),
         (short, "a single visit"),
         (below, "a baseline below the detection limit"),
+        (far, far_why),
     ):
         if chosen.any():
-            named = ", ".join(mice.loc[chosen, "mouse"].head(5))
+            left_out = mice.loc[chosen]
+            named = ", ".join((left_out["avatar"] + " | " + left_out["arm"]).head(20))
             notices.append(
                 Problem(
                     "N02", "warning", f"{int(chosen.sum())} mice left out of the calibration: {why} ({named})"
                 )
             )
-    mice = mice[~(no_baseline | short | below)].reset_index(drop=True)
+    mice = mice[~(no_baseline | short | below | far)].reset_index(drop=True)
     treated = mice["arm"] != UNTREATED
     mice = pd.concat([mice[~treated], mice[treated]], ignore_index=True)
     drugs = sorted({drug for arm in mice["arm"] for drug in drugs_of(arm)}, key=str.casefold)
@@ -139,6 +143,16 @@ def curves_of(
         **_types(table, avatars),
     )
     return curves, notices
+
+
+def _far_starts(mice: pd.DataFrame, counted: pd.Series, card: ModelCard) -> tuple[pd.Series, str]:
+    """Which of the mice that count start beyond the card's factor of their median volume, and that in words."""
+    factor = card.observation.start_within_factor
+    if factor is None or not counted.any():
+        return counted & False, ""
+    median = float(mice.loc[counted, "baseline_mm3"].median())
+    far = counted & ~mice["baseline_mm3"].between(median / factor, median * factor)
+    return far, f"they start beyond {factor:g} times the median volume of {median:.0f} mm3, as the card says"
 
 
 def _types(table: GrowthTable, avatars: list[str]) -> dict[str, Any]:
