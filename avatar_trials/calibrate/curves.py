@@ -87,8 +87,7 @@ def curves_of(
         (far, far_why),
     ):
         if chosen.any():
-            left_out = mice.loc[chosen]
-            named = ", ".join((left_out["avatar"] + " | " + left_out["arm"]).head(20))
+            named = ", ".join(mice.loc[chosen, "mouse"].head(20))
             notices.append(
                 Problem(
                     "N02", "warning", f"{int(chosen.sum())} mice left out of the calibration: {why} ({named})"

@@ -22,7 +22,6 @@ from avatar_trials.model_cards import ModelCard
 SOFT_AT_ZERO = 0.02
 SLOPE_REACH = np.asarray(0.1)
 QUICKNESS = 1.4
-FIRST_GROWTH = -3.0
 
 
 def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
@@ -38,12 +37,9 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
     avatar, given = curves.curve_avatar[n:], curves.given[n:]
     mean_log_r = populations.mean_log_growth(curves, card)
     deceleration = _of_avatar("deceleration", card)
-    log_r = _growth("log_r", mean_log_r, prior("omega_r", card), deceleration, "avatar")
+    log_r = pm.Normal("log_r", mean_log_r, prior("omega_r", card), dims="avatar")
     spread_of_mice = constant("growth_mouse_sd", card)
-    of_untreated = curves.curve_avatar[:n]
-    untreated = _growth(
-        "log_r_untreated", log_r[of_untreated], spread_of_mice, deceleration[of_untreated], "untreated"
-    )
+    untreated = pm.Normal("log_r_untreated", log_r[curves.curve_avatar[:n]], spread_of_mice, dims="untreated")
     deviation = pm.Normal("growth_deviation", 0.0, 1.0, dims="treated")
     treated = pm.Deterministic("log_r_treated", log_r[avatar] + spread_of_mice * deviation, dims="treated")
     growth = pt.exp(treated - _slowing(avatar, given, card))
@@ -125,15 +121,6 @@ def _of_avatar(name: Literal["deceleration", "wander"], card: ModelCard) -> Any:
         return pt.full((len(pm.modelcontext(None).coords["avatar"]),), fixed)
     own = pt.exp(prior(f"omega_{name}", card) * pm.Normal(f"{name}_deviation", 0.0, 1.0, dims="avatar"))
     return pm.Deterministic(f"{name}_avatar", prior(name, card) * own, dims="avatar")
-
-
-def _growth(name: str, mean: Any, spread: Any, deceleration: Any, dim: str) -> Any:
-    """Log growth rates at the starting volume, sampled as those at twice it, which curves that slow tell better."""
-    size = len(pm.modelcontext(None).coords[dim])
-    pivot = pm.Flat(f"{name}_pivot", dims=dim, initval=np.full(size, FIRST_GROWTH))
-    value = pm.Deterministic(name, pivot + np.log(2.0) * deceleration, dims=dim)
-    pm.Potential(f"{name}_prior", pm.logp(pm.Normal.dist(mean, spread), value).sum())
-    return value
 
 
 def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:

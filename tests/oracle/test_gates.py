@@ -290,6 +290,21 @@ def test_mice_that_cannot_be_calibrated_to_are_left_out_and_named() -> None:
     assert curves.biomarker is None
 
 
+def test_mice_that_start_far_from_the_median_are_left_out_where_the_card_says_so() -> None:
+    far = [("X-2", "c", "big", [(0, 401), (7, 500)]), ("X-1", "c", "slight", [(0, 99), (7, 120)])]
+    near = [("X-1", "c", "edge", [(0, 400), (7, 500)])]
+    table = table_of([*ROWS[:4], *near, *far])
+    observation = CARD.observation.model_copy(update={"start_within_factor": 2.0})
+    curves, notices = curves_of(table, CARD.model_copy(update={"observation": observation}))
+    assert curves.curve_mouse == ["m1", "m2", "edge", "m3", "m4"]
+    why = "they start beyond 2 times the median volume of 200 mm3, as the card says (slight, big)"
+    assert [str(notice.what) for notice in notices] == [f"2 mice left out of the calibration: {why}"]
+    tolerant = CARD.observation.model_copy(update={"start_within_factor": None})
+    everyone, none = curves_of(table, CARD.model_copy(update={"observation": tolerant}))
+    assert len(everyone.curve_mouse) == 7
+    assert not none
+
+
 def test_a_biomarker_is_0_or_1_or_not_used() -> None:
     curves, _ = curves_of(table_of(ROWS, ["1", "0"]), CARD)
     assert curves.biomarker is not None
