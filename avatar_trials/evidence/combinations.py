@@ -112,8 +112,10 @@ def study_of(
     """Combinations of a table by tumour type, in the order of type and arm.
 
     InputError where none qualifies, and for an avatar with several mice in an arm. ValueError for an unknown rule or
-    variant.
+    variant, and for fewer than one avatar.
     """
+    if fewest < 1:
+        raise ValueError(f"a combination needs one avatar or more: received {fewest}")
     mice = response_table(table, rule=rule, doubling=doubling)
     mice = mice[np.isfinite(mice["time_to_doubling_days"].to_numpy(float))]
     types = table.avatars["tumor_type"].reindex(mice["avatar"]).fillna("").to_numpy()

@@ -102,6 +102,8 @@ def test_tables_without_a_combination_to_foresee_say_what_they_lack() -> None:
             study_of(table, rule="pct_sheet")
         assert [problem.code for problem in refused.value.problems] == ["S06"]
         assert words in str(refused.value)
+    with pytest.raises(ValueError, match="one avatar or more: received 0"):
+        study_of(panel(), rule="pct_sheet", fewest=0)
     left_out = study_of(together(panel(), panel(3, tumor_type="CRC")), rule="pct_sheet").left_out
     assert list(left_out["tumor_type"]) == ["CRC", "CRC"]
     assert list(left_out["n_avatars"]) == [3, 3]

@@ -116,6 +116,23 @@ def test_means_of_the_predictors_are_the_rates_they_are_named_after(study: Study
             assert stats.ks_2samp(best.depth[:50].ravel(), depth).pvalue > 0.5
 
 
+def test_mice_that_cannot_be_called_are_not_drawn_one_by_one() -> None:
+    table = panel()
+    rows = table.rows[
+        ~((table.rows["avatar"] == "CM5") & (table.rows["arm"] == "A") & (table.rows["day"] > 4))
+    ].reset_index(drop=True)
+    early = (rows["avatar"] == "CM5") & (rows["arm"] == "A") & (rows["day"] == 4)
+    rows.loc[early, "volume_mm3"] = 0.0
+    study = study_of(replace(table, rows=rows), rule="gao2015_text")
+    combination = study.combinations[0]
+    a, b = combination.mice.alone
+    assert np.count_nonzero(~a.evaluable) == 1
+    drawn = independent_singles(combination, Bootstrap(2, draws=20_000))
+    assert drawn.depth.min() > -100.0
+    rates = [one.rate("DCR")[0] for one in (a, b)]
+    assert drawn.dcr.mean() == pytest.approx(float(either_works(rates)), abs=0.006)
+
+
 def test_the_scatter_of_draws_is_the_binomials_and_twice_that_where_the_estimate_errs_too(
     study: Study,
 ) -> None:
@@ -138,6 +155,8 @@ def test_other_combinations_are_each_as_likely_however_large(study: Study) -> No
     )
     combination = large.combinations[0]
     assert [arm for _, arm in large.arms] == ["A + B", "A + C", "D + E"]
+    few = together(panel(), panel(9, {"D + E": -0.1}, tumor_type="CRC"))
+    assert [arm for _, arm in study_of(few, rule="pct_sheet").arms] == ["A + B", "A + C"]
     drawn = other_combinations(large, combination, Bootstrap(1, draws=4000))
     assert (drawn.orr == 1.0).mean() == pytest.approx(0.5, abs=0.03)
     rate = large.arms["CM", "A + C"].rate("ORR")[0]
@@ -166,9 +185,20 @@ def test_a_table_by_hand(study: Study) -> None:
     assert orr["crps"] == pytest.approx((abs(25 - seen) + abs(50 - seen)) / 2 - 25 / 2)
     assert (orr["lower_90"], orr["upper_90"], orr["inside_90"]) == (25.0, 50.0, float(25 <= seen <= 50))
     assert orr["n_avatars"] == n
+    dcr = table.loc["DCR_pct"]
+    assert (dcr["predicted"], dcr["observed"]) == pytest.approx((100.0, 100 * mice.rate("DCR")[0]))
     depth = table.loc["depth_of_response_pct"]
     assert depth["miss"] == 0.0
     assert depth["inside_50"] == pytest.approx(0.5, abs=0.2)
+
+
+def test_a_value_on_the_edge_of_an_interval_is_inside(study: Study) -> None:
+    combination = study.combinations[0]
+    seen = float(combination.mice.combination.rate("DCR")[0])
+    made = best_of_singles(combination, Bootstrap(1, draws=100))
+    for draws, inside in ((np.linspace(0.0, seen, 100), 1.0), (np.linspace(0.0, seen - 0.01, 100), 0.0)):
+        row = score_table(study, [replace(made, dcr=np.sort(draws)[np.r_[0:94, [99] * 6]])])
+        assert list(row.loc[row["quantity"] == "DCR_pct", "inside_90"]) == [inside]
 
 
 def test_a_median_not_reached_counts_as_the_last_day_on_both_sides(study: Study) -> None:
