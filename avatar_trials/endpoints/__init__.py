@@ -21,7 +21,12 @@ _MODULES = {
         *("CLINICAL_FLOOR", "LEFT_REASONS", "MOUSE_FLOOR", "PROGRESSION_ENDPOINTS", "PROGRESSION_VARIANTS"),
         *("TIMINGS", "AbsoluteFloor", "Progression", "progression", "reasons_of_codes"),
     ),
+    "either_drug": ("either_curve", "either_works", "gaussian_copula"),
     "growth_rates": ("MODELS", "SCALES", "SteinFojo", "stein_fojo"),
+    "independent_action": (
+        *("CENSORING_VARIANTS", "IndependentActionTest", "against_independent_action", "better_of"),
+        *("independent_action_table", "matched_mice"),
+    ),
     "inhibition": ("TGI_VARIANTS", "growth_inhibition"),
     "interval_censoring": ("Turnbull", "interval_quantile", "interval_survival", "turnbull"),
     "intervals": ("PROPORTION_METHODS", "proportion_interval", "wilson_interval"),
