@@ -35,12 +35,17 @@ class Observation(Card):
 
 
 class Sampling(Card):
-    """How the posterior is sampled (nutpie's NUTS); no trajectory has more than 2^max_depth leapfrog steps."""
+    """How the posterior is sampled (nutpie's NUTS): trajectories of 2^min_depth to 2^max_depth leapfrog steps.
+
+    Between the two they end at their first U-turn. Equal depths make all of one length, which is Hamiltonian Monte Carlo
+    with the state drawn from the whole trajectory (Betancourt 2017, arXiv:1701.02434).
+    """
 
     chains: Annotated[Whole, Field(ge=2, le=64)] = 4
     tune: Annotated[Whole, Field(ge=100)] = 1000
     draws: Annotated[Whole, Field(ge=50)] = 2000
     target_accept: Fraction = 0.9
+    min_depth: Annotated[Whole, Field(ge=0, le=14)] = 0
     max_depth: Annotated[Whole, Field(ge=4, le=14)] = 10
 
 

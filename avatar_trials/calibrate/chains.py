@@ -155,6 +155,7 @@ def _start(compiled: Any, sampling: Sampling, seed: int, heard: Callable[[Sequen
         chains=1,
         cores=1,
         target_accept=sampling.target_accept,
+        mindepth=sampling.min_depth,
         maxdepth=sampling.max_depth,
         seed=seed,
         progress_bar=False,

@@ -45,6 +45,7 @@ class Refit:
             chains=chains,
             cores=1,
             target_accept=self.card.sampling.target_accept,
+            mindepth=self.card.sampling.min_depth,
             maxdepth=self.card.sampling.max_depth,
             seed=seed,
             progress_bar=False,
