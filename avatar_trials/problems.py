@@ -51,6 +51,12 @@ class InputError(ValueError):
         return problems_text(self.problems)
 
 
+class OutputError(InputError):
+    """Output that cannot be written, or that another run is writing; nothing was computed. Exit code 3."""
+
+    exit_code = 3
+
+
 def errors_of(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The problems that refuse the input."""
     return tuple(problem for problem in problems if problem.severity == "error")

@@ -79,15 +79,16 @@ def calibrated(
     """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at.
 
     `avatars`: further ones without a mouse; `facts` go into the stamp. Until it is written, finished chains are kept
-    beside it in posterior.nc.partial, for a run that was killed.
+    beside it in posterior.nc.partial, for a run that was killed; raises OutputError where another run is at work there.
     """
-    from avatar_trials.calibrate import calibrate_avatars, gates_of, remove_checkpoint
+    from avatar_trials.calibrate import calibrate_avatars, gates_of, open_checkpoint
 
-    checkpoint = path.with_name(f"{path.name}.partial")
-    tree = calibrate_avatars(table, card, seed=design.seed, checkpoint=checkpoint, say=say, avatars=avatars)
-    passed = bool(gates_of(tree)["passed"].all())
-    write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed, **facts))
-    remove_checkpoint(checkpoint)
+    with open_checkpoint(path.with_name(f"{path.name}.partial")) as kept:
+        tree = calibrate_avatars(table, card, seed=design.seed, checkpoint=kept, say=say, avatars=avatars)
+        passed = bool(gates_of(tree)["passed"].all())
+        stamp = stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed, **facts)
+        write_netcdf(tree, path, stamp)
+        kept.remove()
     return read_posterior(path, allow_unconverged=True)
 
 
