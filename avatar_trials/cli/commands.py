@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avatar_trials.cli.outputs import netcdf_files, posterior_files, require_writable
 from avatar_trials.problems import InputError, Problem, errors_of
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def response(
 
     _known("--rule", rule, RULES)
     _known("--doubling", doubling, DOUBLING_VARIANTS)
+    require_writable([out])
     table = _told(volumes)
     calls = response_table(table, rule=rule, doubling=doubling)
     write_csv(calls, out)
@@ -160,6 +162,7 @@ def metrics(
 
     _known("--rule", rule, RULES)
     _known("--doubling", doubling, DOUBLING_VARIANTS)
+    require_writable([out])
     table = _told(volumes)
     frame = curve_metrics(table, rule=rule, doubling=doubling)
     write_csv(frame, out)
@@ -181,6 +184,7 @@ def certainty(
     from avatar_trials.endpoints import RULES, call_probabilities
 
     _known("--rule", rule, RULES)
+    require_writable([out])
     table = _told(volumes)
     frame = call_probabilities(table, rule=rule, draws=draws, seed=seed)
     write_csv(frame, out)
@@ -235,6 +239,8 @@ def calibrate(
 
     chosen = load_design(design)
     card = flow.model_of(chosen, _folder_of(design))
+    if hold_out is None:
+        require_writable(posterior_files(out))
     table = flow.volumes_for(chosen, volumes)
     details = (hold_out_share, hold_out_folds, hold_out_arm, hold_out_after)
     if hold_out is None and any(detail is not None for detail in details):
@@ -284,6 +290,7 @@ def emulate(
     from avatar_trials.cli import flow
 
     chosen = load_design(design)
+    require_writable(netcdf_files(out))
     if posterior is not None and population is None:
         card = flow.model_of(chosen, _folder_of(design))
         tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
@@ -325,6 +332,7 @@ def population(
     from avatar_trials.cli import flow
     from avatar_trials.emulate import provenance
 
+    require_writable(netcdf_files(out))
     made = flow.made_population(posterior, out, biomarker_share=biomarker_share)
     print(f"{provenance(made)}. No avatar is in it by name or level.\nWritten: {out}")
 
@@ -339,6 +347,7 @@ def readout(
     from avatar_trials.cli.files import write_csv
     from avatar_trials.report import format_readout
 
+    require_writable([out])
     emulated = flow.read_trial(trial)
     frame = flow.readings(emulated, None, flow.rules_of(emulated)).emulated
     write_csv(frame, out)
@@ -358,6 +367,7 @@ def agree(
     from avatar_trials.cli.files import write_csv
     from avatar_trials.intake import read_volumes
 
+    require_writable([out / flow.POPULATION, out / flow.INDIVIDUAL])
     emulated = flow.read_trial(trial)
     arms = [str(arm) for arm in emulated["arm"].values]
     avatars = {str(name) for name in emulated["avatar"].values}
@@ -389,6 +399,7 @@ def report(
     from avatar_trials.cli import flow
     from avatar_trials.cli.evidence import checked
 
+    require_writable([out])
     chosen = load_design(design)
     emulated = flow.read_trial(trial)
     flow.require_same_arms(emulated, chosen)
@@ -423,8 +434,9 @@ def checks(
     """
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
-    from avatar_trials.cli.evidence import checked, told, write_checks
+    from avatar_trials.cli.evidence import check_files, checked, told, write_checks
 
+    require_writable(check_files(out))
     chosen = load_design(design)
     card = flow.model_of(chosen, _folder_of(design))
     tree = flow.read_posterior(posterior, allow_unconverged=True)
@@ -479,6 +491,9 @@ def compare(
     chosen = load_design(design)
     cards = flow.cards_alike(_listed(models), _folder_of(design))
     files = [Path(name) for name in _listed(posteriors)]
+    tables = [out / "comparison.csv", out / "left_out.csv"]
+    made = [file for card in cards for file in posterior_files(out / f"{card.name}.nc")]
+    require_writable([*tables, *made])
     trees = flow.posteriors_to_compare(chosen, cards, files, volumes, out, say=say)
     say("leaving out curves and avatars")
     table, units = compared(trees, draws=draws, samples=2 ** (samples.bit_length() - 1), seed=chosen.seed)

@@ -12,8 +12,9 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.card_files import load_model
-from avatar_trials.cli.evidence import checked, write_checks
+from avatar_trials.cli.evidence import check_files, checked, write_checks
 from avatar_trials.cli.files import stamp_of, write_csv
+from avatar_trials.cli.outputs import netcdf_files, partial_of, posterior_files, require_writable
 from avatar_trials.designs import TrialDesign
 from avatar_trials.endpoints import agree, readout_observed, readout_trial, response_table
 from avatar_trials.evidence.check import Check
@@ -30,6 +31,17 @@ READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "re
 POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
 CHECKS = "checks"
 PARAMETERS, GATES = "parameters.csv", "gates.csv"
+
+
+def run_files(folder: Path) -> list[Path]:
+    """What a run writes."""
+    tables = (READOUT, READOUT_OBSERVED, RESPONSE, POPULATION, INDIVIDUAL, PARAMETERS, GATES, REPORT)
+    return [
+        *posterior_files(folder / POSTERIOR),
+        *netcdf_files(folder / TRIAL),
+        *(folder / name for name in tables),
+        *check_files(folder / CHECKS),
+    ]
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ def calibrated(
     """
     from avatar_trials.calibrate import calibrate_avatars, gates_of, open_checkpoint
 
-    with open_checkpoint(path.with_name(f"{path.name}.partial")) as kept:
+    with open_checkpoint(partial_of(path)) as kept:
         tree = calibrate_avatars(table, card, seed=design.seed, checkpoint=kept, say=say, avatars=avatars)
         passed = bool(gates_of(tree)["passed"].all())
         stamp = stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed, **facts)
@@ -406,6 +418,7 @@ def write_run(
     """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass."""
     from avatar_trials.calibrate import gates_of, population_parameters, require_passed
 
+    require_writable(run_files(folder))
     table = volumes_for(design, volumes)
     mice = table.mice
     say(
