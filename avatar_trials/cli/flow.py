@@ -392,7 +392,9 @@ def _require_one_type(table: GrowthTable, cards: Sequence[ModelCard]) -> None:
     """Raise InputError, before an hour of sampling, for cards that would have to be compared on several types."""
     from avatar_trials.kinetics.kill_laws import KILL_LAWS
 
-    if table.avatars["tumor_type"].nunique() > 1 and any(card.kinetics in KILL_LAWS for card in cards):
+    if table.avatars["tumor_type"].str.casefold().nunique() > 1 and any(
+        card.kinetics in KILL_LAWS for card in cards
+    ):
         what = "cards are compared on one tumour type at a time, and the design has several"
         raise InputError(Problem("E90", "error", what, "Name a design of one tumour type"))
 
