@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avatar_trials.cli.outputs import netcdf_files, posterior_files, require_writable
-from avatar_trials.problems import InputError, Problem, errors_of
+from avatar_trials.library import find_card
+from avatar_trials.problems import InputError, Problem, errors_of, together
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -241,7 +242,6 @@ def calibrate(
     card = flow.model_of(chosen, _folder_of(design))
     if hold_out is None:
         require_writable(posterior_files(out))
-    table = flow.volumes_for(chosen, volumes)
     details = (hold_out_share, hold_out_folds, hold_out_arm, hold_out_after)
     if hold_out is None and any(detail is not None for detail in details):
         raise InputError(
@@ -252,9 +252,10 @@ def calibrate(
     if hold_out is not None:
         from avatar_trials.cli.hold_out import hold_out as scored
         from avatar_trials.cli.hold_out import printed
-        from avatar_trials.evidence.holdout_split import HoldOut
+        from avatar_trials.evidence.holdout_split import HoldOut, require_sound
 
         what = HoldOut(hold_out, *details)
+        table, _ = together(lambda: flow.volumes_for(chosen, volumes), lambda: require_sound(what))
         result = scored(table, what, chosen, card, out, say=say)
         print(result.gates[["fold", "check", "value", "limit", "passed"]].to_string(index=False))
         print(printed(result.scores))
@@ -262,7 +263,7 @@ def calibrate(
             print(f"Written: {path}")
         require_passed(result.gates)
         return
-    tree = flow.calibrated(table, chosen, card, out, say=say)
+    tree = flow.calibrated(flow.volumes_for(chosen, volumes), chosen, card, out, say=say)
     print(gates_of(tree)[["check", "value", "limit", "passed"]].to_string(index=False))
     print(f"Written: {out}")
     require_passed(gates_of(tree))
@@ -289,6 +290,8 @@ def emulate(
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
 
+    if population is not None:
+        together(lambda: load_design(design), lambda: find_card("populations", population))
     chosen = load_design(design)
     require_writable(netcdf_files(out))
     if posterior is not None and population is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -21,8 +23,11 @@ from avatar_trials.evidence.check import Check
 from avatar_trials.intake import GrowthTable, read_volumes
 from avatar_trials.library import find_card
 from avatar_trials.model_cards import ModelCard
-from avatar_trials.problems import InputError, Problem
+from avatar_trials.problems import InputError, Problem, together
 from avatar_trials.stamp import StampError, make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
+
+if TYPE_CHECKING:
+    from avatar_trials.emulate import Cohort
 
 Say = Callable[[str], None]
 
@@ -30,6 +35,10 @@ POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
 READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
 POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
 CHECKS = "checks"
+FACTS_OF_A_POPULATION = (
+    *("constants", "observation", "cohort", "gates", "synthetic"),
+    *("model_card", "card_sha256", "data_sha256"),
+)
 PARAMETERS, GATES = "parameters.csv", "gates.csv"
 
 
@@ -123,6 +132,7 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
     cohort = cohort_from_posterior(
         tree, design.replicates, seed=design.seed, tumor_types=design.cohort.tumor_types
     )
+    _require_drugs(cohort, design)
     trial = emulate_trials(cohort, design)
     passed = bool(read_stamp(tree).get("gates_passed", False))
     trial.attrs |= _told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
@@ -147,6 +157,7 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
         n_avatars=design.cohort.n_avatars,
         biomarker_share=design.cohort.biomarker_share,
     )
+    _require_drugs(cohort, design)
     trial = emulate_trials(cohort, design)
     words = f"{Path(name).stem}: {provenance(population)}"
     untried = untried_drugs(population, design.cohort.tumor_type, design.measured_arms)
@@ -172,6 +183,13 @@ def read_population(name: str) -> xr.Dataset:
     from avatar_trials.emulate import check_population
 
     population = read_netcdf(find_card("populations", name), kind="population")
+    lacking = [fact for fact in FACTS_OF_A_POPULATION if fact not in population.attrs]
+    lacking += [] if population.sizes.get("draw", 0) else ["draws"]
+    broken = [str(one) for one in population.data_vars if not np.isfinite(population[one].values).all()]
+    if lacking or broken:
+        told = [f"has no {', '.join(lacking)}"] if lacking else []
+        told += [f"has no numbers in places of {', '.join(broken)}"] if broken else []
+        raise StampError(f"{name}: the population {' and '.join(told)}. Make it again from its posterior.")
     check_population(population, name)
     return population
 
@@ -188,6 +206,11 @@ def made_population(posterior: Path, path: Path, *, biomarker_share: float | Non
     stamp = make_stamp(**facts, calibrated_with=source["libraries"], posterior_sha256=sha256_of(posterior))
     write_netcdf(population, path, stamp, kind="population")
     return read_population(str(path.absolute()))
+
+
+def _require_drugs(cohort: Cohort, design: TrialDesign) -> None:
+    """Raise InputError with every arm of which the avatars know nothing."""
+    together(*(partial(cohort.given, arm) for arm in design.measured_arms))
 
 
 def _told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str, Any]:

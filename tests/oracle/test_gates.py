@@ -308,7 +308,7 @@ def test_a_drug_that_is_never_alone_is_told() -> None:
 
 
 def test_tumour_types_that_differ_only_in_case_are_one() -> None:
-    rows = [row[:2] + (f"{row[2]}-{k}", row[3]) for k in range(3) for row in ROWS[:4]]
+    rows = [(*row[:2], f"{row[2]}-{k}", row[3]) for k in range(3) for row in ROWS[:4]]
     rows = [(f"{row[0]}{row[2][-2:]}", *row[1:]) for row in rows]
     table = table_of(rows)
     types = ["CM", "CRC", "", "crc", "crc", "CM"]
