@@ -1,4 +1,4 @@
-"""Places that will be written to, tried before anything is computed."""
+"""Names of what is written, and their places tried before anything is computed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from avatar_trials.problems import OutputError, Problem
-from avatar_trials.stamp import manifest_path
+
+POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
+READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
+POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
+CHECKS = "checks"
+PARAMETERS, GATES = "parameters.csv", "gates.csv"
 
 FIX = "Give another place with -o"
 
@@ -25,6 +30,8 @@ def require_writable(targets: Iterable[Path]) -> None:
 
 def netcdf_files(path: Path) -> list[Path]:
     """What is written of a NetCDF file: itself and its checksum."""
+    from avatar_trials.stamp import manifest_path
+
     return [path, manifest_path(path)]
 
 

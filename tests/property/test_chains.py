@@ -194,7 +194,8 @@ def test_a_lock_file_that_was_removed_meanwhile_locks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run ends, and removes its lock, between another's opening of it and the lock: that one takes a new file."""
-    known, removed = checkpoints._lock, []
+    known = checkpoints._lock
+    removed: list[Path] = []
 
     def late(descriptor: int, lock: Path) -> None:
         if not removed:
