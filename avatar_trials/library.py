@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -45,7 +46,7 @@ def find_card(kind: Kind, name_or_path: str | Path, *, beside: Path | None = Non
             [folder / f"{text}{_SUFFIX[kind]}" for folder in _folders(kind)] if text in known(kind) else []
         )
     for candidate in candidates:
-        if candidate.is_file():
+        if _is_file(candidate):
             return candidate.resolve()
     raise InputError(_missing(kind, text))
 
@@ -66,6 +67,27 @@ def _is_path(kind: Kind, text: str) -> bool:
     return "/" in text or "\\" in text or text.casefold().endswith(_SUFFIX[kind])
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _place(kind: Kind, text: str) -> str:
+    """What is there in place of the file."""
+    if "://" in text:
+        return "this is an address on a network, and a local file is wanted"
+    if not _is_path(kind, text):
+        here = f", and a file of it ends in {_SUFFIX[kind]}" if _is_file(Path(text)) else ""
+        return f"no {_CALLED[kind]} of this name{here}"
+    try:
+        there = Path(text).stat()
+    except (OSError, ValueError):
+        return "no such file"
+    return "this is a folder" if stat.S_ISDIR(there.st_mode) else "no ordinary file"
+
+
 def _folders(kind: Kind) -> list[Path]:
     if kind in _IN_PACKAGE:
         folders = [_PACKAGE / kind]
@@ -81,6 +103,6 @@ def _missing(kind: Kind, text: str) -> Problem:
     names = known(kind)
     near = get_close_matches(Path(text).stem, names, n=1)
     guess = f"Did you mean {near[0]}? " if near else ""
-    place = "no such file" if _is_path(kind, text) else f"no {_CALLED[kind]} of this name"
+    place = _place(kind, text)
     listed = f"Known names: {', '.join(names)}" if names else "None is installed: give the path of a file"
     return Problem("F10", "error", f"{_CALLED[kind]} {text!r}: {place}", f"{guess}{listed}", file=text)

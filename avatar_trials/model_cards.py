@@ -37,8 +37,8 @@ class Observation(Card):
 class Sampling(Card):
     """How the posterior is sampled (nutpie's NUTS): trajectories of 2^min_depth to 2^max_depth leapfrog steps.
 
-    Between the two they end at their first U-turn. Equal depths make all of one length, which is Hamiltonian Monte Carlo
-    with the state drawn from the whole trajectory (Betancourt 2017, arXiv:1701.02434).
+    Between the two they end at their first U-turn. Equal depths make all of one length, which is Hamiltonian Monte
+    Carlo with the state drawn from the whole trajectory (Betancourt 2017, arXiv:1701.02434).
     """
 
     chains: Annotated[Whole, Field(ge=2, le=64)] = 4

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
 
@@ -51,9 +51,29 @@ class InputError(ValueError):
         return problems_text(self.problems)
 
 
+class OutputError(InputError):
+    """Output that cannot be written, or that another run is writing; nothing was computed. Exit code 3."""
+
+    exit_code = 3
+
+
 def errors_of(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The problems that refuse the input."""
     return tuple(problem for problem in problems if problem.severity == "error")
+
+
+def together(*steps: Callable[[], Any]) -> list[Any]:
+    """What every step returns, each run whatever the others find; InputError with the problems of all of them."""
+    problems: list[Problem] = []
+    found = []
+    for step in steps:
+        try:
+            found.append(step())
+        except InputError as refused:
+            problems += refused.problems
+    if problems:
+        raise InputError(problems)
+    return found
 
 
 def problems_text(problems: Iterable[Problem], shown: int = SHOWN_PROBLEMS) -> str:

@@ -36,6 +36,7 @@ Kind = Literal["posterior", "trial", "population"]
 _KIND_OF: Final[dict[type, str]] = {xr.DataTree: "posterior", xr.Dataset: "trial"}
 _FILTERS: Final = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
 _CHUNK_BYTES: Final = 1 << 20
+_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 
 
 class StampError(RuntimeError):
@@ -181,6 +182,8 @@ def _verify(source: Path, kind: Kind, allow_unstamped: bool) -> None:
     if not manifest.is_file():
         if allow_unstamped:
             return
+        if not _is_netcdf(source):
+            raise StampError(f"{source}: this is no NetCDF file, and a {kind} file is wanted here.")
         raise StampError(
             f"{source}: its checksum file {manifest.name} is missing, so nobody can tell whether the {kind} is intact. "
             "Copy both files together, or allow unstamped files."
@@ -195,6 +198,11 @@ def _verify(source: Path, kind: Kind, allow_unstamped: bool) -> None:
             f"{source}: the file is not the one that was written (its checksum differs from {manifest.name}): "
             f"damaged, cut short or edited. Take it from a backup, or make the {kind} again."
         )
+
+
+def _is_netcdf(source: Path) -> bool:
+    with source.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
 
 
 def _check_stamp(tree: xr.DataTree, path: Path | str, kind: Kind, allow_unstamped: bool) -> None:

@@ -18,7 +18,6 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import nutpie
@@ -30,7 +29,7 @@ from avatar_trials.calibrate.model import build_model
 from avatar_trials.card_files import load_design, load_model
 from avatar_trials.emulate.panel import synthetic_panel
 from tools.cross_check import ARMS, PANEL, PANEL_SEED
-from tools.sampling_engines import ROOT, STAN_PYTHON, Sampled, sampled
+from tools.sampling_engines import ROOT, Sampled, options_of_engines, sampled_by_each
 
 AVATARS = (40, 200, 1000)
 ALLOWED_GROWTH = 1.5
@@ -39,12 +38,8 @@ SECONDS_OF_GRADIENTS = 5.0
 
 def compare_engines(asked: argparse.Namespace) -> int:
     """Print effective draws per CPU second and their ratios."""
-    arguments = ["--seed", str(asked.seed), "--card", asked.card, "--stan-python", asked.stan_python]
-    for name in ("tune", "draws"):
-        if getattr(asked, name):
-            arguments += [f"--{name}", str(getattr(asked, name))]
     population = list(load_model(asked.card).priors)
-    runs = [sampled(engine, asked.volumes, arguments) for engine in asked.engines.split(",")]
+    runs = sampled_by_each(asked)
     print_costs(runs, population)
     return 0
 
@@ -153,13 +148,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scaling", action="store_true")
     parser.add_argument("--gradient-of", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--engines", default="nutpie,pymc")
-    parser.add_argument("--volumes", type=Path, default=PANEL)
-    parser.add_argument("--card", default="graded_kill")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tune", type=int)
-    parser.add_argument("--draws", type=int)
-    parser.add_argument("--stan-python", default=STAN_PYTHON)
+    options_of_engines(parser, PANEL)
     asked = parser.parse_args()
     if asked.gradient_of:
         print(json.dumps(gradient_cost(asked.gradient_of, asked.card)))

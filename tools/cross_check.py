@@ -23,7 +23,7 @@ from avatar_trials.calibrate import convergence
 from avatar_trials.card_files import load_design, load_model
 from avatar_trials.emulate.panel import synthetic_panel
 from avatar_trials.intake import write_tidy
-from tools.sampling_engines import ENGINES, ROOT, STAN_PYTHON, Sampled, sampled
+from tools.sampling_engines import ROOT, Sampled, options_of_engines, sampled_by_each
 
 PANEL = ROOT / "tests" / "fixtures" / "bayes" / "graded_panel.csv"
 PANEL_SEED, AVATARS, CARRIERS, ARMS = 4, 8, 3, ("untreated", "A", "B", "A + B")
@@ -89,12 +89,8 @@ def main() -> int:
     if asked.make_panel:
         make_panel(PANEL)
         return 0
-    arguments = ["--seed", str(asked.seed), "--card", asked.card, "--stan-python", asked.stan_python]
-    for name in ("tune", "draws"):
-        if getattr(asked, name):
-            arguments += [f"--{name}", str(getattr(asked, name))]
     population = list(load_model(asked.card).priors)
-    runs = [sampled(engine, asked.volumes, arguments) for engine in asked.engines.split(",")]
+    runs = sampled_by_each(asked)
     agree = agreement(runs, population)
     print("\nwithin Monte Carlo error" if agree else "\nNOT within Monte Carlo error")
     return 0 if agree else 1
@@ -116,15 +112,7 @@ def agreement(runs: Sequence[Sampled], population: Sequence[str]) -> bool:
 
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--engines", default="nutpie,pymc", help=f"of {', '.join(ENGINES)}; the first is compared with"
-    )
-    parser.add_argument("--volumes", type=Path, default=PANEL)
-    parser.add_argument("--card", default="graded_kill")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tune", type=int)
-    parser.add_argument("--draws", type=int)
-    parser.add_argument("--stan-python", default=STAN_PYTHON, help="a Python with pystan")
+    options_of_engines(parser, PANEL)
     parser.add_argument("--make-panel", action="store_true", help="write the panel anew and stop")
     return parser.parse_args()
 

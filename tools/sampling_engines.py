@@ -84,6 +84,31 @@ def sampled(engine: str, volumes: Path, arguments: list[str]) -> Sampled:
     )
 
 
+def sampling_options(parser: argparse.ArgumentParser) -> None:
+    """Options of one engine: how it samples, and what."""
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tune", type=int)
+    parser.add_argument("--draws", type=int)
+    parser.add_argument("--card", default="graded_kill")
+    parser.add_argument("--stan-python", default=STAN_PYTHON, help="a Python with pystan")
+
+
+def options_of_engines(parser: argparse.ArgumentParser, volumes: Path) -> None:
+    """Options of several engines on the same `volumes`: `sampled_by_each` reads them."""
+    parser.add_argument("--engines", default="nutpie,pymc", help=f"of {', '.join(ENGINES)}")
+    parser.add_argument("--volumes", type=Path, default=volumes)
+    sampling_options(parser)
+
+
+def sampled_by_each(asked: argparse.Namespace) -> list[Sampled]:
+    """The posterior of each engine that is asked for, in turn."""
+    arguments = ["--seed", str(asked.seed), "--card", asked.card, "--stan-python", asked.stan_python]
+    for name in ("tune", "draws"):
+        if getattr(asked, name):
+            arguments += [f"--{name}", str(getattr(asked, name))]
+    return [sampled(engine, asked.volumes, arguments) for engine in asked.engines.split(",")]
+
+
 def by_nutpie(volumes: Path, card: ModelCard, seed: int) -> xr.Dataset:
     """The package's own path, as a user runs it. Its predictive checks are not counted as sampling."""
     marks = [_own_cpu_s()]
@@ -263,11 +288,7 @@ def main() -> None:
     parser.add_argument("engine", choices=ENGINES)
     parser.add_argument("volumes", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tune", type=int)
-    parser.add_argument("--draws", type=int)
-    parser.add_argument("--card", default="graded_kill")
-    parser.add_argument("--stan-python", default=STAN_PYTHON)
+    sampling_options(parser)
     asked = parser.parse_args()
     card = card_with(asked.card, asked.tune, asked.draws)
     if asked.engine == "stan":

@@ -1,6 +1,6 @@
 """Calibration room: the only one that imports PyMC."""
 
-from avatar_trials.calibrate.chains import remove_checkpoint
+from avatar_trials.calibrate.checkpoints import open_checkpoint
 from avatar_trials.calibrate.checks import (
     GateError,
     convergence,
@@ -17,7 +17,7 @@ __all__ = [
     "convergence",
     "gates",
     "gates_of",
+    "open_checkpoint",
     "population_parameters",
-    "remove_checkpoint",
     "require_passed",
 ]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -105,27 +102,6 @@ def sample_chains(
             sampler.cancel()
     dims = {name: tuple(compiled.dims.get(name, ())) for name in columns if not name.startswith(SAMPLER)}
     return Chains([np.load(file, mmap_mode="r") for file in files], columns, dims, dict(compiled.coords))
-
-
-def checkpoint_of(folder: Path, facts: dict[str, Any], compiled: Any) -> Path:
-    """Where the chains of these inputs are kept: a name made of `facts` and of the density at a fixed point.
-
-    The density is computed by the same code, card and data, so that chains of another model are never taken for these.
-    """
-    point = np.random.Generator(np.random.Philox(0)).normal(0.0, 0.1, compiled.n_dim)
-    density, slopes = compiled.logp_func(point)
-    told = [f"{float(value):.9g}" for value in (density, np.linalg.norm(slopes))]
-    digest = hashlib.sha256(json.dumps([facts, told, int(compiled.n_dim)], sort_keys=True).encode())
-    return folder / f"chains-{digest.hexdigest()[:16]}"
-
-
-def remove_checkpoint(folder: Path) -> None:
-    """Remove the finished chains that `folder` keeps, of these and earlier inputs, and the folder if that was all."""
-    if folder.is_dir():
-        for kept in folder.glob("chains-*"):
-            shutil.rmtree(kept, ignore_errors=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def _columns_of(compiled: Any) -> tuple[dict[str, tuple[int, tuple[int, ...]]], int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from avatar_trials.arms import UNTREATED, drugs_of
 from avatar_trials.intake import GrowthTable
+from avatar_trials.intake.names import commonest_spelling, respelled
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
 
@@ -28,7 +29,7 @@ class Curves:
     Per curve: avatar index, arm, mouse, given (curve, drug), follow_up (days, at least 7). Per visit, sorted by curve
     and day: curve index, day, log_volume (log mm3, the detection limit where censored), censored, volume_mm3.
     `biomarker` (avatar) is NaN-free 0/1, or None where the table has no such column. `avatar_type` (avatar): place in
-    `tumor_types`; avatars of no stated type are of one type together.
+    `tumor_types`; avatars of no stated type are of one type together, as are those whose types differ only in case.
     """
 
     avatars: list[str]
@@ -70,9 +71,9 @@ def curves_of(
     """The curves a posterior can be calibrated to, with notices of the mice left out.
 
     `avatars`: further ones without a mouse, whose levels are then the population's; facts of them are in the table.
-    Left out: mice without a volume at day 0, with a single visit, or that start far from where the others do, as the
-    card says. Raises InputError where too little is left: two
-    avatars, an untreated mouse, a treated one. A drug that is never given alone is a notice.
+    Left out: mice without a volume at day 0, with a single visit, or that start far from the others, as the card says.
+    Raises InputError where too little is left: two avatars, an untreated mouse, a treated one. A drug that is never
+    given alone is a notice, as are tumour types that differ only in case.
     """
     mice = table.mice
     no_baseline = mice["left_truncated"]
@@ -122,6 +123,9 @@ def curves_of(
             what = f"{int(late.sum())} visits after day {last_day:g} left out of the calibration, as the card says"
             notices.append(Problem("N03", "warning", what))
         rows, follow_up = rows[~late], np.minimum(follow_up, last_day)
+    types, spelling = _types(table, avatars)
+    if respelled(spelling):
+        notices.append(Problem("M77", "note", f"tumour types: {respelled(spelling)}"))
     volume = rows["volume_mm3"].to_numpy(float)
     limit = card.observation.detection_limit_mm3
     curves = Curves(
@@ -139,7 +143,7 @@ def curves_of(
         log_volume=np.log(np.maximum(volume, limit)),
         censored=volume < limit,
         biomarker=_biomarker(table, avatars, card.biomarker),
-        **_types(table, avatars),
+        **types,
     )
     return curves, notices
 
@@ -154,10 +158,13 @@ def _far_starts(mice: pd.DataFrame, counted: pd.Series, card: ModelCard) -> tupl
     return far, f"they start beyond {factor:g} times the median volume of {median:.0f} mm3, as the card says"
 
 
-def _types(table: GrowthTable, avatars: list[str]) -> dict[str, Any]:
+def _types(table: GrowthTable, avatars: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The fields of Curves, and how types are spelled there."""
     of_avatar = table.avatars["tumor_type"].reindex(avatars).fillna("")
-    names, places = np.unique(of_avatar.to_numpy(str), return_inverse=True)
-    return {"tumor_types": [str(name) for name in names], "avatar_type": places.astype(np.int64)}
+    spelling = commonest_spelling(of_avatar)
+    names, places = np.unique([spelling.get(name, "") for name in of_avatar], return_inverse=True)
+    fields = {"tumor_types": [str(name) for name in names], "avatar_type": places.astype(np.int64)}
+    return fields, spelling
 
 
 def _biomarker(table: GrowthTable, avatars: list[str], column: str) -> Floats | None:

@@ -12,7 +12,8 @@ import numpy as np
 import nutpie
 import xarray as xr
 
-from avatar_trials.calibrate.chains import STATS, Chains, checkpoint_of, sample_chains
+from avatar_trials.calibrate.chains import STATS, Chains, sample_chains
+from avatar_trials.calibrate.checkpoints import Checkpoint
 from avatar_trials.calibrate.checks import convergence_of, gates_from
 from avatar_trials.calibrate.curves import Curves, curves_of
 from avatar_trials.calibrate.model import build_model
@@ -44,7 +45,7 @@ def calibrate_avatars(
     *,
     seed: int,
     cores: int = 2,
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     say: Callable[[str], None] = lambda _: None,
     avatars: Sequence[str] = (),
 ) -> xr.DataTree:
@@ -57,8 +58,8 @@ def calibrate_avatars(
     same k-th draws). attrs: gates (JSON; over every parameter at all draws), notices, synthetic, card. Nothing is
     decided on the gates here: `checks.require_passed` does.
 
-    With a `checkpoint` folder finished chains are kept there and taken up again by the next call with the same inputs;
-    `chains.remove_checkpoint` removes them. The result is the same with and without an interruption, and for any
+    With a `checkpoint` (`open_checkpoint`) finished chains are kept there and taken up again by the next call with the
+    same inputs; its `remove` removes them. The result is the same with and without an interruption, and for any
     `cores`. Raises InputError for a table that cannot carry a hierarchy. On one machine equal
     inputs are meant to give equal draws (`tests/golden/test_same_draws.py`); between machines they do not: compare
     posteriors within Monte Carlo error.
@@ -72,13 +73,11 @@ def calibrate_avatars(
     sampling = card.sampling
     say(f"sampling {sampling.chains} chains of {sampling.tune:,} + {sampling.draws:,} draws")
     with TemporaryDirectory() as temporary:
-        kept = Path(temporary) if checkpoint is None else checkpoint
+        kept = checkpoint or Checkpoint(Path(temporary))
         facts = make_stamp(
             card=card.sha256, sampling=sampling.model_dump(), data=table.sha256, seed=str(seed)
         )
-        chains = sample_chains(
-            compiled, sampling, checkpoint_of(kept, facts, compiled), seed=seed, cores=cores, say=say
-        )
+        chains = sample_chains(compiled, sampling, kept.of(facts, compiled), seed=seed, cores=cores, say=say)
         say("predictive checks and convergence gates")
         stats = _sample_stats(chains)
         table_of_mixing = convergence_of(chains.parts())

@@ -15,7 +15,7 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        _stop(str(error), InputError.exit_code)
+        _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
         _stop("Interrupted; files already written are whole.", INTERRUPTED)
     except (MemoryError, OSError) as error:

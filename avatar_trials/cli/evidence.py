@@ -32,6 +32,11 @@ def checked(
     return all_checks(tree, card, design, trial, table, **rules)
 
 
+def check_files(folder: Path) -> list[Path]:
+    """What `write_checks` writes in any case: the rest lies beside it."""
+    return [folder / CHECKS]
+
+
 def write_checks(checks: list[Check], folder: Path) -> None:
     """Write checks.csv, and of each check its table and its figure: check_NAME.csv, check_NAME.svg."""
     from avatar_trials.report import canvas

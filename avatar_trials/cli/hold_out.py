@@ -10,6 +10,7 @@ import pandas as pd
 
 from avatar_trials.cli import flow
 from avatar_trials.cli.files import write_csv
+from avatar_trials.cli.outputs import posterior_files, require_writable
 from avatar_trials.designs import TrialDesign
 from avatar_trials.intake import GrowthTable
 from avatar_trials.model_cards import ModelCard
@@ -36,7 +37,7 @@ def hold_out(
 
     Posteriors are named after `path` with the hold-out in their name, so that none is taken for a whole one; the
     tables lie beside. Gates that fail are recorded in every row; the caller decides what comes of it. Raises
-    InputError for a hold-out that leaves nothing to predict or to calibrate to.
+    InputError for a hold-out that leaves nothing to predict or to calibrate to, and where the files cannot be written.
     """
     from avatar_trials.calibrate import gates_of
     from avatar_trials.calibrate.curves import curves_of
@@ -46,11 +47,13 @@ def hold_out(
 
     curves, _ = curves_of(table, card)
     planned = splits(table, curves, what, seed=design.seed)
+    suffixes = [f"_{number}" for number in range(1, len(planned) + 1)] if len(planned) > 1 else [""]
+    targets = [path.with_name(f"{path.stem}_without_{what.kind}{suffix}{path.suffix}") for suffix in suffixes]
+    beside = [path.parent / name for name in (VISITS, ENDPOINTS, SCORES)]
+    require_writable([*(file for target in targets for file in posterior_files(target)), *beside])
     visits, endpoints, gates, written = [], [], [], []
-    for number, split in enumerate(planned, 1):
+    for number, (split, target) in enumerate(zip(planned, targets, strict=True), 1):
         say(f"hold-out {number} of {len(planned)}: {split.table.notices[-1].what}")
-        suffix = f"_{number}" if len(planned) > 1 else ""
-        target = path.with_name(f"{path.stem}_without_{what.kind}{suffix}{path.suffix}")
         tree = flow.calibrated(
             *(split.table, design, card, target), say=say, avatars=curves.avatars, held_out=split.label
         )
@@ -63,8 +66,8 @@ def hold_out(
         written.append(target)
     frames = [pd.concat(some, ignore_index=True) for some in (visits, endpoints)]
     scores = score_table(*frames)
-    tables = zip((*frames, scores), (VISITS, ENDPOINTS, SCORES), strict=True)
-    written += [write_csv(frame, path.parent / name) for frame, name in tables if len(frame)]
+    tables = zip((*frames, scores), beside, strict=True)
+    written += [write_csv(frame, file) for frame, file in tables if len(frame)]
     return Outcome(scores, pd.concat(gates, ignore_index=True), written)
 
 

@@ -72,19 +72,7 @@ def splits(table: GrowthTable, curves: Curves, what: HoldOut, *, seed: int) -> l
 
     Raises InputError for a hold-out that is not known, or leaves nothing to predict or to calibrate to.
     """
-    if what.kind not in HOLD_OUTS:
-        raise _refused(f"hold-out {what.kind!r} is unknown", f"Known are {', '.join(HOLD_OUTS)}")
-    for name, value in (
-        ("share", what.share),
-        ("folds", what.folds),
-        ("arm", what.arm),
-        ("after", what.after_day),
-    ):
-        if value is not None and what.kind not in MEANT_FOR[name]:
-            raise _refused(
-                f"--hold-out-{name} says nothing of hold-out {what.kind}",
-                f"It is for {' and '.join(MEANT_FOR[name])}",
-            )
+    require_sound(what)
     if what.kind == "curve-tail":
         return [_tails(table, curves, what.after_day)]
     found = _arms(curves, what.arm, seed) if what.kind == "arm" else _dealt(curves, what, seed)
@@ -96,15 +84,40 @@ def splits(table: GrowthTable, curves: Curves, what: HoldOut, *, seed: int) -> l
     return [_without(table, curves, label, held) for label, held in found]
 
 
+def require_sound(what: HoldOut) -> None:
+    """Raise InputError, with every problem, for a hold-out that no table could make good."""
+    problems = []
+    if what.kind not in HOLD_OUTS:
+        problems.append(_problem(f"hold-out {what.kind!r} is unknown", f"Known are {', '.join(HOLD_OUTS)}"))
+    given = {"share": what.share, "folds": what.folds, "arm": what.arm, "after": what.after_day}
+    for name, value in given.items():
+        if value is not None and what.kind in HOLD_OUTS and what.kind not in MEANT_FOR[name]:
+            fix = f"It is for {' and '.join(MEANT_FOR[name])}"
+            problems.append(_problem(f"--hold-out-{name} says nothing of hold-out {what.kind}", fix))
+    share, folds = SHARE if what.share is None else what.share, 1 if what.folds is None else what.folds
+    if not 0.0 < share < 1.0:
+        fix = f"Give a share of the whole, as {SHARE:g}"
+        problems.append(_problem(f"--hold-out-share {share:g} is not between 0 and 1", fix))
+    elif folds * share > 1.0 + 1e-9:
+        fix = f"Folds are shares of the whole, together at most 1: give a share of at most {1 / folds:g}"
+        problems.append(_problem(f"share {share:g} in {folds} folds", fix))
+    if folds < 1:
+        problems.append(_problem(f"--hold-out-folds {folds}", "Give 1 or more"))
+    if what.after_day is not None and not 0.0 < what.after_day < np.inf:
+        fix = "Give a day after day 0, the baseline"
+        problems.append(_problem(f"--hold-out-after {what.after_day:g} is no day of treatment", fix))
+    if problems:
+        raise InputError(problems)
+
+
 def _dealt(curves: Curves, what: HoldOut, seed: int) -> list[tuple[str, Ints]]:
     """Disjoint random shares of mice or of avatars."""
     share, folds = SHARE if what.share is None else what.share, what.folds or 1
-    if not 0.0 < share < 1.0 or folds < 1 or folds * share > 1.0 + 1e-9:
-        raise _refused(
-            f"share {share:g} in {folds} folds", "Folds are shares of the whole: together at most 1"
-        )
     of_mouse = what.kind == "mouse"
     n = len(curves.curve_names) - curves.n_untreated if of_mouse else len(curves.avatars)
+    if folds > n:
+        of = "treated mice" if of_mouse else "avatars"
+        raise _refused(f"{folds} folds of {n} {of}", "Every fold needs one to leave out: give fewer folds")
     units = stream(seed, "hold out", what.kind).permutation(n) + (curves.n_untreated if of_mouse else 0)
     edges = np.rint(np.arange(folds + 1) * share * n).astype(int)
     edges[1:] = np.maximum(edges[1:], np.arange(1, folds + 1))
@@ -188,9 +201,9 @@ def _tails(table: GrowthTable, curves: Curves, after_day: float | None) -> Split
     treated = np.arange(n) >= curves.n_untreated
     held = np.flatnonzero(treated & (kept < visits) & (kept >= 2))
     if not len(held):
-        raise _refused(
-            f"{label}: no treated mouse has visits before and after", "Give an earlier day, or longer curves"
-        )
+        last = curves.day[curves.obs_curve >= curves.n_untreated].max()
+        fix = f"Two visits of a mouse must stay and one be left out; treated mice are followed to day {last:g} at most"
+        raise _refused(f"{label}: no treated mouse has visits before and after", fix)
     first = np.flatnonzero(np.r_[True, np.diff(curves.obs_curve) > 0])
     last_kept = np.full(n, np.inf)
     last_kept[held] = curves.day[first[held] + kept[held] - 1]
@@ -215,4 +228,8 @@ def _noticed(table: GrowthTable, stays: NDArray[np.bool_], label: str, what: str
 
 
 def _refused(what: str, fix: str) -> InputError:
-    return InputError(Problem("O02", "error", what, fix))
+    return InputError(_problem(what, fix))
+
+
+def _problem(what: str, fix: str) -> Problem:
+    return Problem("O02", "error", what, fix)

@@ -6,7 +6,7 @@ import difflib
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from avatar_trials.arms import UNTREATED, canonical_arm, drugs_of
 from avatar_trials.intake.cells import unguard
@@ -101,15 +101,26 @@ def one_spelling(
     names: Sequence[str], lines: Sequence[int], column: str, code: str, findings: Findings
 ) -> dict[str, str]:
     """Every name to the commonest of the spellings that differ from it only in case, with a note."""
+    spelling = commonest_spelling(names)
+    told = respelled(spelling)
+    if told:
+        findings.note(code, told, column=column)
+    return spelling
+
+
+def commonest_spelling(names: Iterable[str]) -> dict[str, str]:
+    """Every name to the commonest, of equals the first, of the spellings that differ from it only in case."""
     tally = Counter(name for name in names if name)
     preferred: dict[str, str] = {}
     for name, _ in tally.most_common():
         preferred.setdefault(name.casefold(), name)
-    spelling = {name: preferred[name.casefold()] for name in tally}
-    respelled = [f"{name!r} as {kept!r}" for name, kept in spelling.items() if name != kept]
-    if respelled:
-        findings.note(code, f"names that differ only in case read as one: {some(respelled)}", column=column)
-    return spelling
+    return {name: preferred[name.casefold()] for name in tally}
+
+
+def respelled(spelling: dict[str, str]) -> str:
+    """What a spelling changes, in words; empty where it changes nothing."""
+    changed = [f"{name!r} as {kept!r}" for name, kept in spelling.items() if name != kept]
+    return f"names that differ only in case read as one: {some(changed)}" if changed else ""
 
 
 def read_arms(texts: Sequence[str], lines: Sequence[int], column: str, findings: Findings) -> list[str]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner, Result
 
 from avatar_trials.card_files import load_design
-from avatar_trials.cli import flow
+from avatar_trials.cli import flow, trials
 from avatar_trials.cli.commands import app
 from avatar_trials.evidence.check import Check, not_computed
 from avatar_trials.problems import InputError
@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "small.toml").write_text(DESIGN, "utf-8")
     design = load_design(str(place / "small.toml"))
     tree = read_netcdf(FROZEN, kind="posterior")
-    flow.emulated(tree, design, flow.model_of(design), place / "trial.nc")
+    trials.emulated(tree, design, flow.model_of(design), place / "trial.nc")
     return place
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import arviz as az
@@ -319,6 +320,22 @@ def test_a_drug_that_is_never_alone_is_told() -> None:
     rows = [*ROWS, ("X-1", "c + d", "m9", [(0, 200), (7, 300)])]
     _, notices = curves_of(table_of(rows), CARD)
     assert any("never alone: d" in notice.what for notice in notices)
+
+
+def test_tumour_types_that_differ_only_in_case_are_one() -> None:
+    rows = [(*row[:2], f"{row[2]}-{k}", row[3]) for k in range(3) for row in ROWS[:4]]
+    rows = [(f"{row[0]}{row[2][-2:]}", *row[1:]) for row in rows]
+    table = table_of(rows)
+    types = ["CM", "CRC", "", "crc", "crc", "CM"]
+    table = replace(table, avatars=table.avatars.assign(tumor_type=types))
+    curves, notices = curves_of(table, CARD)
+    assert curves.tumor_types == ["", "CM", "crc"]
+    assert curves.avatar_type.tolist() == [1, 2, 0, 2, 2, 1]
+    (told,) = [str(notice) for notice in notices]
+    assert told == "[M77] tumour types: names that differ only in case read as one: 'CRC' as 'crc'"
+    plain = replace(table, avatars=table.avatars.assign(tumor_type=[name.upper() for name in types]))
+    assert not curves_of(plain, CARD)[1]
+    assert curves_of(plain, CARD)[0].avatar_type.tolist() == [1, 2, 0, 2, 2, 1]
 
 
 def test_too_little_is_refused_all_at_once() -> None:

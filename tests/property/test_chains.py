@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -17,9 +19,11 @@ import nutpie
 import pymc as pm
 import pytest
 
-from avatar_trials.calibrate import chains
-from avatar_trials.calibrate.chains import Chains, checkpoint_of, remove_checkpoint, sample_chains
+from avatar_trials.calibrate import chains, checkpoints
+from avatar_trials.calibrate.chains import Chains, sample_chains
+from avatar_trials.calibrate.checkpoints import Checkpoint, open_checkpoint
 from avatar_trials.model_cards import Sampling
+from avatar_trials.problems import OutputError
 from avatar_trials.stamp import write_atomic
 
 SAMPLING = Sampling(chains=4, tune=100, draws=60, target_accept=0.8)
@@ -111,55 +115,142 @@ def test_a_chain_that_is_not_whole_is_sampled_again_and_no_other(
     assert _bytes(found) == whole
 
 
-def test_a_kill_loses_no_finished_chain(compiled: Any, whole: list[bytes], tmp_path: Path) -> None:
-    """SIGKILL once the first chain is there; the next process takes it up and ends where no kill would have."""
-    script = MODEL + textwrap.dedent("""
-        import sys
-        from pathlib import Path
-        from avatar_trials.calibrate import chains
-        from avatar_trials.model_cards import Sampling
+RUN = MODEL + textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    from avatar_trials.calibrate import chains, checkpoints
+    from avatar_trials.calibrate.checkpoints import open_checkpoint
+    from avatar_trials.model_cards import Sampling
+    from avatar_trials.problems import InputError
 
-        chains._is_finished = lambda sampler, known=chains._is_finished: hold() or known(sampler)
+    partial = Path(sys.argv[1])
 
-        def hold():
-            while any(Path(sys.argv[1]).glob("chain-*.npy.sha256")):
-                pass
+    def hold():
+        while any(partial.glob("*/chain-*.npy.sha256")):
+            pass
 
-        sampling = Sampling(chains=4, tune=100, draws=60, target_accept=0.8)
-        chains.sample_chains(compiled(), sampling, Path(sys.argv[1]), seed=3, cores=1, say=print)
-    """)
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
-    deadline = time.monotonic() + 300
-    while not any(tmp_path.glob("chain-*.npy.sha256")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    found, said = sampled(compiled, tmp_path)
+    chains._is_finished = lambda sampler, known=chains._is_finished: hold() or known(sampler)
+    sampling = Sampling(chains=4, tune=100, draws=60, target_accept=0.8)
+    try:
+        with open_checkpoint(partial) as kept:
+            chains.sample_chains(compiled(), sampling, kept.folder / "chains-a", seed=3, cores=1, say=print)
+    except InputError as refused:
+        print(refused)
+        sys.exit(refused.exit_code)
+""")
+
+
+def test_a_second_run_is_refused_and_a_kill_loses_no_finished_chain(
+    compiled: Any, whole: list[bytes], tmp_path: Path
+) -> None:
+    """Once the first chain is there another process is refused; SIGKILL; the next ends where no kill would have."""
+    partial = tmp_path / "out" / "posterior.nc.partial"
+    run = [sys.executable, "-c", RUN, str(partial)]
+    first = subprocess.Popen(run)
+    try:
+        deadline = time.monotonic() + 300
+        while not any(partial.glob("*/chain-*.npy.sha256")):
+            assert first.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        before = {file: file.read_bytes() for file in partial.rglob("*") if file.is_file()}
+        second = subprocess.run(run, capture_output=True, text=True, timeout=100, check=False)
+        assert second.returncode == 3, second.stderr
+        assert f"[W02] another run (process {first.pid} on " in second.stdout
+        assert {file: file.read_bytes() for file in partial.rglob("*") if file.is_file()} == before
+    finally:
+        os.kill(first.pid, signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    with open_checkpoint(partial) as kept:
+        found, said = sampled(compiled, kept.folder / "chains-a")
     assert said == ["continuing: 1 of 4 chains were finished"]
     assert _bytes(found) == whole
+
+
+def test_a_checkpoint_is_of_one_run_and_leaves_nothing_when_it_is_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "posterior.nc.partial"
+    with open_checkpoint(folder):
+        with pytest.raises(OutputError, match=f"process {os.getpid()} on"), open_checkpoint(folder):
+            pass
+        with open_checkpoint(tmp_path / "out" / "other.nc.partial"):
+            pass
+    assert not list(tmp_path.iterdir())
+    with open_checkpoint(folder) as kept:
+        (kept.folder / "chains-a").mkdir()
+    with open_checkpoint(folder) as kept:
+        assert (kept.folder / "chains-a").is_dir()
+        kept.remove()
+    assert not list((tmp_path / "out").iterdir())
+    (tmp_path / "out").rmdir()
+    (tmp_path / "out").write_text("a file", "utf-8")
+    with (
+        pytest.raises(OutputError, match=r"\[W01\] finished chains cannot be kept there"),
+        open_checkpoint(folder),
+    ):
+        pass
+
+
+def test_a_lock_file_that_was_removed_meanwhile_locks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run ends, and removes its lock, between another's opening of it and the lock: that one takes a new file."""
+    known = checkpoints._lock
+    removed: list[Path] = []
+
+    def late(descriptor: int, lock: Path) -> None:
+        if not removed:
+            lock.unlink()
+            removed.append(lock)
+        known(descriptor, lock)
+
+    monkeypatch.setattr(checkpoints, "_lock", late)
+    with open_checkpoint(tmp_path / "p.partial") as kept:
+        assert removed
+        with pytest.raises(OutputError), open_checkpoint(kept.folder):
+            pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has its own locks")
+def test_without_locks_the_process_in_the_file_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: int) -> None:
+        raise OSError(errno.ENOTSUP, "no locks here")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        lock = tmp_path / "lock"
+        lock.write_text(f"{other.pid} {platform.node()}", "utf-8")
+        with pytest.raises(OutputError, match=f"if it is not, remove {lock}"), open_checkpoint(tmp_path):
+            pass
+        assert other.stdin is not None
+        other.stdin.write(b"\n")
+    with open_checkpoint(tmp_path):
+        assert lock.read_text("utf-8") == f"{os.getpid()} {platform.node()}"
 
 
 def test_a_checkpoint_is_of_its_inputs_and_is_removed_with_earlier_ones(
     compiled: Any, tmp_path: Path
 ) -> None:
     folder = tmp_path / "posterior.nc.partial"
+    kept = Checkpoint(folder)
     facts = {"seed": "3", "card": "a"}
-    here = checkpoint_of(folder, facts, compiled)
-    assert here == checkpoint_of(folder, dict(reversed(facts.items())), compiled)
-    other = checkpoint_of(folder, facts | {"seed": "4"}, compiled)
+    here = kept.of(facts, compiled)
+    assert here == kept.of(dict(reversed(facts.items())), compiled)
+    other = kept.of(facts | {"seed": "4"}, compiled)
     assert here != other
     density, slopes = compiled.logp_func(np.zeros(compiled.n_dim))
     shifted = SimpleNamespace(n_dim=compiled.n_dim, logp_func=lambda _: (density, slopes))
-    assert checkpoint_of(folder, facts, shifted) not in (here, other)
-    for kept in (here, other):
-        kept.mkdir(parents=True)
-        (kept / "chain-0.npy").write_bytes(b"")
+    assert kept.of(facts, shifted) not in (here, other)
+    for chains_of in (here, other):
+        chains_of.mkdir(parents=True)
+        (chains_of / "chain-0.npy").write_bytes(b"")
     (folder / "note.txt").write_text("mine")
-    remove_checkpoint(folder)
+    with open_checkpoint(folder) as again:
+        again.remove()
     assert [file.name for file in folder.iterdir()] == ["note.txt"]
     (folder / "note.txt").unlink()
-    remove_checkpoint(folder)
+    with open_checkpoint(folder) as again:
+        again.remove()
     assert not folder.exists()
-    remove_checkpoint(folder)
+    again.remove()

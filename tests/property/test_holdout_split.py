@@ -153,7 +153,12 @@ def test_no_visit_of_a_tail_is_left(seed: int, after: float | None) -> None:
     [
         (HoldOut("drug"), "Known are curve-tail, arm, avatar, mouse"),
         (HoldOut("mouse", 0.5, 3), "together at most 1"),
-        (HoldOut("mouse", 0.0), "share 0"),
+        (HoldOut("mouse", 0.0), "--hold-out-share 0 is not between 0 and 1"),
+        (HoldOut("mouse", float("nan")), "--hold-out-share nan is not between 0 and 1"),
+        (HoldOut("mouse", 0.1, 0), "--hold-out-folds 0"),
+        (HoldOut("avatar", 0.01, 60), "60 folds of 9 avatars"),
+        (HoldOut("curve-tail", after_day=float("inf")), "--hold-out-after inf is no day of treatment"),
+        (HoldOut("curve-tail", after_day=900.0), "treated mice are followed to day 4"),
         (HoldOut("arm", arm="untreated"), "no treated arm"),
         (HoldOut("arm", arm="A + D"), "Arms are A, A + B, B, B + C, C"),
         (HoldOut("arm", arm="A ++"), "no treated arm"),

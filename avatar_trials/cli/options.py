@@ -1,0 +1,88 @@
+"""What several commands take and tell."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avatar_trials.problems import InputError, Problem
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from avatar_trials.intake import GrowthTable
+
+Design = Annotated[
+    str, typer.Argument(metavar="DESIGN", help="Trial design: a name from `list`, or a .toml file.")
+]
+Volumes = Annotated[Path, typer.Argument(metavar="VOLUMES", help="Table of tumour volumes (.csv or .xlsx).")]
+VolumesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--volumes",
+        help="Table of tumour volumes (.csv or .xlsx). Without it: the design's embedded synthetic panel.",
+    ),
+]
+Unconverged = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unconverged",
+        help="Go on although the posterior failed its convergence gates; the report says so in red.",
+    ),
+]
+Rule = Annotated[
+    str,
+    typer.Option(
+        "--rule",
+        help="mRECIST rule: gao2015_text (the paper's text), pct_sheet (reproduces the published calls) or xeva (as "
+        "the R package of that name).",
+    ),
+]
+Doubling = Annotated[
+    str, typer.Option("--doubling", help="Time to doubling: pct_sheet (linear, as published) or log_linear.")
+]
+
+
+def say(text: str) -> None:
+    """One line of progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def told(volumes: Path) -> GrowthTable:
+    """The table of a file, its notices told."""
+    from avatar_trials.intake import read_volumes
+
+    table = read_volumes(volumes)
+    for notice in table.notices:
+        say(str(notice))
+    return table
+
+
+def tell_kind(trial: xr.Dataset) -> None:
+    """What a reader must know of a trial beside its numbers."""
+    if trial.attrs.get("population"):
+        print(
+            f"NEW AVATARS of population {trial.attrs['population']}. None of them is a calibrated individual."
+        )
+    if trial.attrs.get("scenario"):
+        print(f"SCENARIO: {trial.attrs['scenario']}.")
+
+
+def listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def folder_of(design: str) -> Path | None:
+    path = Path(design)
+    return path if path.suffix.casefold() == ".toml" else None
+
+
+def known(option: str, value: str, names: Sequence[str]) -> None:
+    if value not in names:
+        raise InputError(
+            Problem("O01", "error", f"{option} {value!r} is unknown", f"Known are {', '.join(names)}")
+        )

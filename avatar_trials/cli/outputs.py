@@ -1,0 +1,83 @@
+"""Names of what is written, and their places tried before anything is computed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from avatar_trials.problems import OutputError, Problem
+
+POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
+READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
+POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
+CHECKS = "checks"
+PARAMETERS, GATES = "parameters.csv", "gates.csv"
+
+FIX = "Give another place with -o"
+
+
+def require_writable(targets: Iterable[Path]) -> None:
+    """Raise OutputError, with every problem, where one of the files could not be written. Leaves nothing behind.
+
+    A file is made, and removed, in the nearest folder that exists: permissions alone do not tell of read-only disks.
+    """
+    problems = {str(problem): problem for target in targets for problem in _problems(target)}
+    if problems:
+        raise OutputError(problems.values())
+
+
+def netcdf_files(path: Path) -> list[Path]:
+    """What is written of a NetCDF file: itself and its checksum."""
+    from avatar_trials.stamp import manifest_path
+
+    return [path, manifest_path(path)]
+
+
+def posterior_files(path: Path) -> list[Path]:
+    """What is written of a posterior: as `netcdf_files`, and its finished chains until then."""
+    return [*netcdf_files(path), partial_of(path) / "chains"]
+
+
+def partial_of(path: Path) -> Path:
+    """The folder of the finished chains of a posterior that is not yet there."""
+    return path.with_name(f"{path.name}.partial")
+
+
+def _problems(target: Path) -> list[Problem]:
+    try:
+        real = Path(os.path.realpath(target))
+        if real.is_dir():
+            what = "this is a folder, and a file is to be written"
+            return [Problem("W01", "error", what, "Name a file in it", str(target))]
+        if real.exists() and not real.is_file():
+            return [
+                Problem("W01", "error", "this is no ordinary file and is left as it is", FIX, str(target))
+            ]
+        folder, missing = real.parent, [real.name]
+        while not folder.exists() and not folder.is_symlink():
+            folder, missing = folder.parent, [*missing, folder.name]
+        if not folder.is_dir():
+            return [Problem("W01", "error", f"{folder} is no folder", FIX, str(target.parent))]
+        for name in missing:
+            _try_name(folder / name)
+        _try(folder)
+    except (OSError, ValueError) as reason:
+        told = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
+        return [Problem("W01", "error", f"nothing can be written there ({told})", FIX, str(target.parent))]
+    return []
+
+
+def _try_name(place: Path) -> None:
+    """OSError for a name that no file here can have."""
+    try:
+        os.lstat(place)
+    except FileNotFoundError:
+        return
+
+
+def _try(folder: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".avatar-trials.")
+    os.close(handle)
+    os.unlink(name)

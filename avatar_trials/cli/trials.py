@@ -1,0 +1,115 @@
+"""Trials emulated, of a posterior's avatars or of new ones, written and read."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from avatar_trials.cli.files import stamp_of
+from avatar_trials.cli.populations import read_population
+from avatar_trials.designs import TrialDesign
+from avatar_trials.library import find_card
+from avatar_trials.model_cards import ModelCard
+from avatar_trials.problems import InputError, Problem, together
+from avatar_trials.stamp import StampError, make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
+
+if TYPE_CHECKING:
+    from avatar_trials.emulate import Cohort
+
+
+def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path) -> xr.Dataset:
+    """Emulate the design's replicate trials with the calibrated avatars and write trial.nc."""
+    from avatar_trials.emulate import cohort_from_posterior, emulate_trials
+
+    require_same_card(tree, card)
+    cohort = cohort_from_posterior(
+        tree, design.replicates, seed=design.seed, tumor_types=design.cohort.tumor_types
+    )
+    _require_drugs(cohort, design)
+    trial = emulate_trials(cohort, design)
+    passed = bool(read_stamp(tree).get("gates_passed", False))
+    trial.attrs |= _told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
+    facts = {"calibrated_with_card_sha256": tree.attrs["card_sha256"], "posterior_gates_passed": passed}
+    write_netcdf(trial, path, stamp_of(design, card, **facts))
+    return read_trial(path)
+
+
+def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.Dataset:
+    """Emulate the design's replicate trials with new avatars of a population and write trial.nc.
+
+    The population brings its own model: the design's model card is not looked at.
+    """
+    from avatar_trials.emulate import cohort_from_population, emulate_trials, provenance, untried_drugs
+
+    population = read_population(name)
+    cohort = cohort_from_population(
+        population,
+        design.replicates,
+        seed=design.seed,
+        tumor_type=design.cohort.tumor_type,
+        n_avatars=design.cohort.n_avatars,
+        biomarker_share=design.cohort.biomarker_share,
+    )
+    _require_drugs(cohort, design)
+    trial = emulate_trials(cohort, design)
+    words = f"{Path(name).stem}: {provenance(population)}"
+    untried = untried_drugs(population, design.cohort.tumor_type, design.measured_arms)
+    if untried:
+        words += f". No calibrated avatar of this tumour type was given {', '.join(untried)}: told by other types alone"
+    trial.attrs |= _told_of_source(population, True) | {"avatars": "drawn", "population": words}
+    stamp = make_stamp(
+        design=design.name,
+        design_sha256=design.sha256,
+        model_card=population.attrs["model_card"],
+        card_sha256=population.attrs["card_sha256"],
+        seed=str(design.seed),
+        population=Path(name).stem,
+        population_sha256=sha256_of(find_card("populations", name)),
+        posterior_gates_passed=True,
+    )
+    write_netcdf(trial, path, stamp)
+    return read_trial(path)
+
+
+def read_trial(path: Path) -> xr.Dataset:
+    """Read trial.nc; StampError where it is damaged or no trial."""
+    trial = read_netcdf(path, kind="trial")
+    return trial
+
+
+def require_same_card(tree: xr.DataTree, card: ModelCard) -> None:
+    """Raise StampError where a posterior was calibrated with another model card than the design's."""
+    calibrated_with = tree.attrs["model_card"]
+    if calibrated_with != card.name:
+        raise StampError(
+            f"this posterior was calibrated with model card {calibrated_with!r}, and the design names {card.name!r}. "
+            "Calibrate again, or name that card in the design."
+        )
+
+
+def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:
+    """Raise InputError where a trial was emulated for another design."""
+    if trial.attrs.get("design_sha256") != design.sha256:
+        what = (
+            f"the trial was emulated for design {trial.attrs.get('design_name')!r} or another version of it"
+        )
+        raise InputError(Problem("C101", "error", what, "Emulate it again with this design"))
+
+
+def _require_drugs(cohort: Cohort, design: TrialDesign) -> None:
+    """Raise InputError with every arm of which the avatars know nothing."""
+    together(*(partial(cohort.given, arm) for arm in design.measured_arms))
+
+
+def _told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str, Any]:
+    """What a trial tells of the posterior or population its avatars are from."""
+    return {
+        "synthetic": int(source.attrs["synthetic"]),
+        "model_card": source.attrs["model_card"],
+        "gates_passed": int(passed),
+        "gates": source.attrs["gates"],
+        "calibrated_on_sha256": source.attrs["data_sha256"],
+    }

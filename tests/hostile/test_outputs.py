@@ -1,0 +1,135 @@
+"""Places that cannot be written: told before anything is computed, in a line, with nothing left behind."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avatar_trials import calibrate, emulate
+from avatar_trials.calibrate import open_checkpoint
+from avatar_trials.cli import main
+from avatar_trials.cli.outputs import require_writable
+from avatar_trials.problems import OutputError
+from tests.journeys.test_cli import DESIGN, FROZEN, VOLUMES
+
+COMMANDS = {
+    "run": ("run", "d.toml"),
+    "calibrate": ("calibrate", "d.toml"),
+    "hold-out": ("calibrate", "d.toml", "--hold-out", "mouse"),
+    "compare": ("compare", "d.toml", "--models", "two_clone,graded_kill"),
+    "emulate": ("emulate", "d.toml", "--posterior", str(FROZEN)),
+    "new avatars": ("emulate", "d.toml", "--population", "pdxe_cm"),
+    "population": ("population", str(FROZEN), "--biomarker-share", "0.5"),
+    "readout": ("readout", "trial.nc"),
+    "agree": ("agree", "trial.nc", "v.csv"),
+    "report": ("report", "d.toml", "--trial", "trial.nc"),
+    "checks": ("checks", "d.toml", "--posterior", str(FROZEN), "--trial", "trial.nc"),
+    "response": ("response", "v.csv"),
+    "metrics": ("metrics", "v.csv"),
+    "certainty": ("certainty", "v.csv"),
+}
+FOLDERS = ("run", "compare", "agree", "checks")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with inputs; nothing is sampled or emulated in it."""
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("this is where the computing starts")
+
+    monkeypatch.setattr(calibrate, "calibrate_avatars", never)
+    monkeypatch.setattr(emulate, "emulate_trials", never)
+    monkeypatch.chdir(tmp_path)
+    Path("d.toml").write_text(DESIGN, "utf-8")
+    Path("v.csv").write_text(VOLUMES, "utf-8")
+    Path("file").write_text("kept", "utf-8")
+    return tmp_path
+
+
+def ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["avatar-trials", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, capsys.readouterr().err
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "place", ["file/out", "file/deep/out", "/proc/out", "/proc/deep/out", "new/" + "n" * 300]
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_computed(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    place: str,
+) -> None:
+    if place.startswith("/proc") and not sys.platform.startswith("linux"):
+        pytest.skip("no /proc")
+    before = everything_in(here)
+    target = place if command in FOLDERS else f"{place}.nc"
+    code, err = ends(capsys, monkeypatch, *COMMANDS[command], "-o", target)
+    assert code == 3, err
+    assert err.splitlines()[-1].count("[W01]") == 1
+    assert "Give another place with -o" in err
+    assert everything_in(here) == before
+    assert Path("file").read_text("utf-8") == "kept"
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in (*FOLDERS, "hold-out")])
+def test_a_folder_is_no_file(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    code, err = ends(capsys, monkeypatch, *COMMANDS[command], "-o", str(here))
+    assert code == 3
+    assert "this is a folder, and a file is to be written. Name a file in it" in err
+
+
+def test_every_file_of_a_run_is_tried(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Folders where files will stand, a file where a folder will: told all at once."""
+    names = ("trial.nc", "posterior.nc.sha256", "report.html", "gates.csv")
+    for name in names:
+        (here / "out" / name).mkdir(parents=True)
+    for name in ("checks", "posterior.nc.partial"):
+        (here / "out" / name).write_text("in the way", "utf-8")
+    before = everything_in(here)
+    code, err = ends(capsys, monkeypatch, *COMMANDS["run"], "-o", "out")
+    assert code == 3
+    assert all(f"out/{name}" in err for name in (*names, "checks", "posterior.nc.partial"))
+    assert len(err.splitlines()) == 6
+    assert everything_in(here) == before
+
+
+def test_a_run_beside_another_is_refused_before_it_samples(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_checkpoint(here / "out" / "posterior.nc.partial"):
+        code, err = ends(capsys, monkeypatch, *COMMANDS["run"], "-o", "out")
+    assert code == 3
+    assert "[W02] another run" in err
+    assert everything_in(here) == ["d.toml", "file", "v.csv"]
+
+
+def test_a_link_to_a_good_place_and_an_old_file_are_good(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("old", "utf-8")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "old.csv")
+    (tmp_path / "dangling").symlink_to(tmp_path / "not" / "yet")
+    before = everything_in(tmp_path)
+    require_writable(tmp_path / name for name in ("old.csv", "link.csv", "dangling/a.csv", "new/deep/a.csv"))
+    assert everything_in(tmp_path) == before
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OutputError):
+        require_writable([tmp_path / "loop" / "a.csv"])
