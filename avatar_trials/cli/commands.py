@@ -15,7 +15,7 @@ app = typer.Typer(
     name="avatar-trials",
     help="One-mouse-per-patient (1x1x1) trials of patient-derived xenografts: from tumour volumes to calibrated "
     "avatars, emulated trials, response, time to doubling and agreement.\n\n"
-    "Start with: avatar-trials run melanoma_braf_mek (an embedded synthetic panel, about 3 minutes), then with "
+    "Start with: avatar-trials run melanoma_braf_mek (an embedded synthetic panel, about 5 minutes), then with "
     "--volumes YOUR_FILE.csv. A table of volumes has the columns avatar, arm, day, volume_mm3, or those of the PDX "
     "Encyclopedia sheet.",
     no_args_is_help=True,
