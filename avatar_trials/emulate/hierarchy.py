@@ -23,18 +23,21 @@ _GRADED = (
         "omega_r",
         "mu_slowing",
         "omega_slowing",
-        "omega_slowing_of_drug",
         "mu_k",
         "omega_k",
         "omega_k_of_drug",
         "h2",
     ),
-    *("mu_spread", "omega_spread", "wander", "omega_wander", "omega_deceleration"),
+    *("mu_spread", "omega_spread", "wander", "omega_wander"),
 )
 
 
 def needed_of(kinetics: str, constants: Mapping[str, float]) -> set[str]:
-    """Population parameters that avatars and their mice are drawn from, but for those that the constants fix."""
+    """Population parameters that avatars and their mice are drawn from, but for those that the constants fix.
+
+    omega_deceleration and omega_slowing_of_drug are not needed: populations of earlier cards have neither, and their
+    avatars share one deceleration and their drugs one SD of slowing.
+    """
     law = KILL_LAWS.get(kinetics)
     of_avatar = set(_GRADED if law else _TWO_CLONE)
     if law and not law.spreads:
@@ -124,7 +127,9 @@ def _graded(values: Mapping[str, Floats], carriers: Floats, deviates: Deviates) 
     if "slowing" in values:
         slowing = slowing + _each(values["slowing"])
     else:
-        between = _each(values["omega_slowing"]) * _each(values["omega_slowing_of_drug"])
+        between = _each(values["omega_slowing"])
+        if "omega_slowing_of_drug" in values:
+            between = between * _each(values["omega_slowing_of_drug"])
         slower = between * deviates("slowing", n_drugs)
         slowing = np.exp(_each(values["mu_slowing"]) + slower)
     if "mu_spread" in values:
