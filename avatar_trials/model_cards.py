@@ -48,6 +48,12 @@ class Sampling(Card):
     min_depth: Annotated[Whole, Field(ge=0, le=14)] = 0
     max_depth: Annotated[Whole, Field(ge=4, le=14)] = 10
 
+    @pydantic.model_validator(mode="after")
+    def _in_order(self) -> Sampling:
+        if self.min_depth > self.max_depth:
+            raise ValueError(f"min_depth {self.min_depth} must not be above max_depth {self.max_depth}")
+        return self
+
 
 class Gates(Card):
     """What a posterior must pass, over all parameters. `divergences` is a share of the draws kept."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avatar_trials.cli.options import Design, Unconverged, VolumesOption, folder_of, listed, say
+from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, listed, say
 from avatar_trials.cli.outputs import posterior_files, require_writable
 
 
@@ -28,8 +28,8 @@ def checks(
     from avatar_trials.cli import flow, readings, trials
     from avatar_trials.cli.evidence import check_files, checked, told, write_checks
 
-    require_writable(check_files(out))
     chosen = load_design(design)
+    require_writable(check_files(out), reads=[*files_of(design, chosen), posterior, trial, volumes])
     card = flow.model_of(chosen, folder_of(design))
     tree = flow.read_posterior(posterior, allow_unconverged=True)
     trials.require_same_card(tree, card)
@@ -84,7 +84,8 @@ def compare(
     files = [Path(name) for name in listed(posteriors)]
     tables = [out / "comparison.csv", out / "left_out.csv"]
     made = [file for card in cards for file in posterior_files(out / f"{card.name}.nc")]
-    require_writable([*tables, *made])
+    named = [Path(name) for name in listed(models)]
+    require_writable([*tables, *made], reads=[*files_of(design, chosen), *named, *files, volumes])
     trees = comparison.posteriors_to_compare(chosen, cards, files, volumes, out, say=say)
     say("leaving out curves and avatars")
     table, units = compared(trees, draws=draws, samples=2 ** (samples.bit_length() - 1), seed=chosen.seed)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avatar_trials.cli.options import Design, Volumes, VolumesOption, folder_of, say, tell_kind
+from avatar_trials.cli.options import Design, Volumes, VolumesOption, files_of, folder_of, say, tell_kind
 from avatar_trials.cli.outputs import require_writable
 
 
@@ -20,7 +20,7 @@ def readout(
     from avatar_trials.cli.files import write_csv
     from avatar_trials.report import format_readout
 
-    require_writable([out])
+    require_writable([out], reads=[trial])
     emulated = trials.read_trial(trial)
     frame = readings.readings(emulated, None, readings.rules_of(emulated)).emulated
     write_csv(frame, out)
@@ -39,7 +39,7 @@ def agree(
     from avatar_trials.cli.files import write_csv
     from avatar_trials.intake import read_volumes
 
-    require_writable([out / outputs.POPULATION, out / outputs.INDIVIDUAL])
+    require_writable([out / outputs.POPULATION, out / outputs.INDIVIDUAL], reads=[trial, volumes])
     emulated = trials.read_trial(trial)
     arms = [str(arm) for arm in emulated["arm"].values]
     avatars = {str(name) for name in emulated["avatar"].values}
@@ -70,8 +70,8 @@ def report(
     from avatar_trials.cli import flow, readings, reports, trials
     from avatar_trials.cli.evidence import checked
 
-    require_writable([out])
     chosen = load_design(design)
+    require_writable([out], reads=[*files_of(design, chosen), trial, posterior, volumes])
     emulated = trials.read_trial(trial)
     trials.require_same_arms(emulated, chosen)
     tree = None if posterior is None else flow.read_posterior(posterior, allow_unconverged=True)

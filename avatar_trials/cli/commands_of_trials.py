@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avatar_trials.cli.options import Design, Unconverged, VolumesOption, folder_of, say, tell_kind
+from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, say, tell_kind
 from avatar_trials.cli.outputs import netcdf_files, posterior_files, require_writable
 from avatar_trials.library import find_card
 from avatar_trials.problems import InputError, Problem, together
@@ -32,7 +32,12 @@ def run(
 
     chosen = load_design(design)
     card = flow.model_of(chosen, folder_of(design))
-    result, report = flow.write_run(chosen, card, volumes, out, allow_unconverged=allow_unconverged, say=say)
+    result, report = flow.write_run(
+        *(chosen, card, volumes, out),
+        allow_unconverged=allow_unconverged,
+        say=say,
+        reads=files_of(design, chosen),
+    )
     print(format_readout(result.emulated, result.observed, arms=chosen.arm_names))
     if chosen.mechanism:
         print(f"SCENARIO: {chosen.mechanism.words}.")
@@ -85,8 +90,9 @@ def calibrate(
 
     chosen = load_design(design)
     card = flow.model_of(chosen, folder_of(design))
+    reads = [*files_of(design, chosen), volumes]
     if hold_out is None:
-        require_writable(posterior_files(out))
+        require_writable(posterior_files(out), reads=reads)
     details = (hold_out_share, hold_out_folds, hold_out_arm, hold_out_after)
     if hold_out is None and any(detail is not None for detail in details):
         raise InputError(
@@ -101,7 +107,7 @@ def calibrate(
 
         what = HoldOut(hold_out, *details)
         table, _ = together(lambda: flow.volumes_for(chosen, volumes), lambda: require_sound(what))
-        result = scored(table, what, chosen, card, out, say=say)
+        result = scored(table, what, chosen, card, out, say=say, reads=reads)
         print(result.gates[["fold", "check", "value", "limit", "passed"]].to_string(index=False))
         print(printed(result.scores))
         for path in result.written:
@@ -134,10 +140,11 @@ def emulate(
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow, trials
 
+    drawn_from = None
     if population is not None:
-        together(lambda: load_design(design), lambda: find_card("populations", population))
+        _, drawn_from = together(lambda: load_design(design), lambda: find_card("populations", population))
     chosen = load_design(design)
-    require_writable(netcdf_files(out))
+    require_writable(netcdf_files(out), reads=[*files_of(design, chosen), posterior, drawn_from])
     if posterior is not None and population is None:
         card = flow.model_of(chosen, folder_of(design))
         tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
@@ -178,6 +185,6 @@ def population(
     from avatar_trials.cli import populations
     from avatar_trials.emulate import provenance
 
-    require_writable(netcdf_files(out))
+    require_writable(netcdf_files(out), reads=[posterior])
     made = populations.made_population(posterior, out, biomarker_share=biomarker_share)
     print(f"{provenance(made)}. No avatar is in it by name or level.\nWritten: {out}")

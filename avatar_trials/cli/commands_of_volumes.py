@@ -51,7 +51,7 @@ def response(
 
     known("--rule", rule, RULES)
     known("--doubling", doubling, DOUBLING_VARIANTS)
-    require_writable([out])
+    require_writable([out], reads=[volumes])
     table = told(volumes)
     calls = response_table(table, rule=rule, doubling=doubling)
     write_csv(calls, out)
@@ -77,7 +77,7 @@ def metrics(
 
     known("--rule", rule, RULES)
     known("--doubling", doubling, DOUBLING_VARIANTS)
-    require_writable([out])
+    require_writable([out], reads=[volumes])
     table = told(volumes)
     frame = curve_metrics(table, rule=rule, doubling=doubling)
     write_csv(frame, out)
@@ -98,7 +98,7 @@ def certainty(
     from avatar_trials.endpoints import RULES, call_probabilities
 
     known("--rule", rule, RULES)
-    require_writable([out])
+    require_writable([out], reads=[volumes])
     table = told(volumes)
     frame = call_probabilities(table, rule=rule, draws=draws, seed=seed)
     write_csv(frame, out)

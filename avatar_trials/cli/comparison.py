@@ -16,9 +16,10 @@ from avatar_trials.problems import InputError, Problem
 
 
 def cards_alike(names: Sequence[str], design_path: Path | None) -> list[ModelCard]:
-    """Model cards by name or path, made to see the same visits: the earliest last day of any is that of all.
+    """Model cards by name or path, made to see the same mice and visits.
 
-    Raises InputError where two have the same name, or calipers that differ in their detection limit.
+    The earliest last day of any is that of all, and so is the narrowest range of starting volumes. Raises InputError
+    where two have the same name, or calipers that differ in their detection limit.
     """
     cards = [load_model(name, beside=design_path.parent if design_path else None) for name in names]
     twice = sorted({card.name for card in cards if [other.name for other in cards].count(card.name) > 1})
@@ -33,11 +34,17 @@ def cards_alike(names: Sequence[str], design_path: Path | None) -> list[ModelCar
         problems.append(Problem("C113", "error", what, "Readings below them would not be the same data"))
     if problems:
         raise InputError(problems)
-    last = min((day for card in cards if (day := card.observation.last_day) is not None), default=None)
+    alike = {name: _strictest(cards, name) for name in ("last_day", "start_within_factor")}
     return [
-        card.model_copy(update={"observation": card.observation.model_copy(update={"last_day": last})})
-        for card in cards
+        card.model_copy(update={"observation": card.observation.model_copy(update=alike)}) for card in cards
     ]
+
+
+def _strictest(cards: Sequence[ModelCard], name: str) -> float | None:
+    """The smallest of what the cards' observations give as `name`, None where none gives it."""
+    return min(
+        (value for card in cards if (value := getattr(card.observation, name)) is not None), default=None
+    )
 
 
 def posteriors_to_compare(

@@ -121,11 +121,13 @@ def write_run(
     *,
     allow_unconverged: bool,
     say: Say,
+    reads: Sequence[Path | None] = (),
 ) -> tuple[Readings, Path]:
-    """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass."""
+    """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass, and
+    OutputError where a file cannot be written or is the volumes or one of those that `reads` names."""
     from avatar_trials.calibrate import gates_of, population_parameters, require_passed
 
-    require_writable(run_files(folder))
+    require_writable(run_files(folder), reads=(volumes, *reads))
     table = volumes_for(design, volumes)
     mice = table.mice
     say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +32,21 @@ class Outcome:
 
 
 def hold_out(
-    table: GrowthTable, what: HoldOut, design: TrialDesign, card: ModelCard, path: Path, *, say: flow.Say
+    table: GrowthTable,
+    what: HoldOut,
+    design: TrialDesign,
+    card: ModelCard,
+    path: Path,
+    *,
+    say: flow.Say,
+    reads: Iterable[Path | None],
 ) -> Outcome:
     """Calibrate without what is held out, once for each split, foresee it, score it, and write everything.
 
     Posteriors are named after `path` with the hold-out in their name, so that none is taken for a whole one; the
     tables lie beside. Gates that fail are recorded in every row; the caller decides what comes of it. Raises
-    InputError for a hold-out that leaves nothing to predict or to calibrate to, and where the files cannot be written.
+    InputError for a hold-out that leaves nothing to predict or to calibrate to, and where the files cannot be written
+    or are among those that the command `reads`.
     """
     from avatar_trials.calibrate import gates_of
     from avatar_trials.calibrate.curves import curves_of
@@ -50,7 +59,9 @@ def hold_out(
     suffixes = [f"_{number}" for number in range(1, len(planned) + 1)] if len(planned) > 1 else [""]
     targets = [path.with_name(f"{path.stem}_without_{what.kind}{suffix}{path.suffix}") for suffix in suffixes]
     beside = [path.parent / name for name in (VISITS, ENDPOINTS, SCORES)]
-    require_writable([*(file for target in targets for file in posterior_files(target)), *beside])
+    require_writable(
+        [*(file for target in targets for file in posterior_files(target)), *beside], reads=reads
+    )
     visits, endpoints, gates, written = [], [], [], []
     for number, (split, target) in enumerate(zip(planned, targets, strict=True), 1):
         say(f"hold-out {number} of {len(planned)}: {split.table.notices[-1].what}")

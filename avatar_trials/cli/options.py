@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from avatar_trials.problems import InputError, Problem
 if TYPE_CHECKING:
     import xarray as xr
 
+    from avatar_trials.designs import TrialDesign
     from avatar_trials.intake import GrowthTable
 
 Design = Annotated[
@@ -79,6 +81,18 @@ def listed(names: str) -> list[str]:
 def folder_of(design: str) -> Path | None:
     path = Path(design)
     return path if path.suffix.casefold() == ".toml" else None
+
+
+def files_of(design: str, chosen: TrialDesign) -> list[Path]:
+    """Files of a design, its model card and its panel, those that there are."""
+    from avatar_trials.library import find_card
+
+    beside = folder_of(design)
+    found = []
+    for kind, name in (("trial_designs", design), ("models", chosen.model), ("panels", chosen.cohort.panel)):
+        with contextlib.suppress(InputError):
+            found.append(find_card(kind, name, beside=beside.parent if beside else None))
+    return found
 
 
 def known(option: str, value: str, names: Sequence[str]) -> None:

@@ -18,12 +18,18 @@ PARAMETERS, GATES = "parameters.csv", "gates.csv"
 FIX = "Give another place with -o"
 
 
-def require_writable(targets: Iterable[Path]) -> None:
-    """Raise OutputError, with every problem, where one of the files could not be written. Leaves nothing behind.
+def require_writable(targets: Iterable[Path], *, reads: Iterable[Path | None]) -> None:
+    """Raise OutputError, with every problem, where one of the files could not be written or is one of those that the
+    command `reads` (None: not given). Leaves nothing behind.
 
     A file is made, and removed, in the nearest folder that exists: permissions alone do not tell of read-only disks.
     """
-    problems = {str(problem): problem for target in targets for problem in _problems(target)}
+    read = [path for path in reads if path is not None]
+    problems = {
+        str(problem): problem
+        for target in targets
+        for problem in (*_problems(target), *_replaces(target, read))
+    }
     if problems:
         raise OutputError(problems.values())
 
@@ -67,6 +73,21 @@ def _problems(target: Path) -> list[Problem]:
         told = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
         return [Problem("W01", "error", f"nothing can be written there ({told})", FIX, str(target.parent))]
     return []
+
+
+def _replaces(target: Path, reads: Iterable[Path]) -> list[Problem]:
+    """A problem where writing the target would replace a file that is read, by whatever name or link."""
+    if not any(_is_same(target, read) for read in reads):
+        return []
+    what = "this file is read by the command, and what is written would take its place"
+    return [Problem("W03", "error", what, FIX, str(target))]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
 
 
 def _try_name(place: Path) -> None:

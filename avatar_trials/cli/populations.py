@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from avatar_trials.library import find_card
-from avatar_trials.stamp import StampError, make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
-
-FACTS = (
-    *("constants", "observation", "cohort", "gates", "synthetic"),
-    *("model_card", "card_sha256", "data_sha256"),
-)
+from avatar_trials.stamp import make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
 
 
 def read_population(name: str) -> xr.Dataset:
-    """A population by name or path. StampError where the file is damaged, no population, or lacks a parameter."""
+    """A population by name or path. StampError where the file is damaged, no population, or lacks something."""
     from avatar_trials.emulate import check_population
 
     population = read_netcdf(find_card("populations", name), kind="population")
-    lacking = [fact for fact in FACTS if fact not in population.attrs]
-    lacking += [] if population.sizes.get("draw", 0) else ["draws"]
-    broken = [str(one) for one in population.data_vars if not np.isfinite(population[one].values).all()]
-    if lacking or broken:
-        told = [f"has no {', '.join(lacking)}"] if lacking else []
-        told += [f"has no numbers in places of {', '.join(broken)}"] if broken else []
-        raise StampError(f"{name}: the population {' and '.join(told)}. Make it again from its posterior.")
     check_population(population, name)
     return population
 

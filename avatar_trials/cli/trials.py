@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,13 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
     from avatar_trials.emulate import cohort_from_posterior, emulate_trials
 
     require_same_card(tree, card)
-    cohort = cohort_from_posterior(
-        tree, design.replicates, seed=design.seed, tumor_types=design.cohort.tumor_types
+    drawn = partial(
+        cohort_from_posterior,
+        *(tree, design.replicates),
+        seed=design.seed,
+        tumor_types=design.cohort.tumor_types,
     )
-    _require_drugs(cohort, design)
+    cohort = _cohort(drawn, tree["posterior"].to_dataset(), design)
     trial = emulate_trials(cohort, design)
     passed = bool(read_stamp(tree).get("gates_passed", False))
     trial.attrs |= _told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
@@ -45,15 +49,15 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
     from avatar_trials.emulate import cohort_from_population, emulate_trials, provenance, untried_drugs
 
     population = read_population(name)
-    cohort = cohort_from_population(
-        population,
-        design.replicates,
+    drawn = partial(
+        cohort_from_population,
+        *(population, design.replicates),
         seed=design.seed,
         tumor_type=design.cohort.tumor_type,
         n_avatars=design.cohort.n_avatars,
         biomarker_share=design.cohort.biomarker_share,
     )
-    _require_drugs(cohort, design)
+    cohort = _cohort(drawn, population, design)
     trial = emulate_trials(cohort, design)
     words = f"{Path(name).stem}: {provenance(population)}"
     untried = untried_drugs(population, design.cohort.tumor_type, design.measured_arms)
@@ -99,9 +103,13 @@ def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:
         raise InputError(Problem("C101", "error", what, "Emulate it again with this design"))
 
 
-def _require_drugs(cohort: Cohort, design: TrialDesign) -> None:
-    """Raise InputError with every arm of which the avatars know nothing."""
-    together(*(partial(cohort.given, arm) for arm in design.measured_arms))
+def _cohort(drawn: Callable[[], Cohort], source: xr.Dataset, design: TrialDesign) -> Cohort:
+    """The avatars that `drawn` draws; InputError with all it refuses and every arm of drugs `source` does not know."""
+    from avatar_trials.emulate import given_drugs
+
+    drugs = [str(name) for name in source["drug"].values]
+    cohort: Cohort = together(drawn, *(partial(given_drugs, arm, drugs) for arm in design.measured_arms))[0]
+    return cohort
 
 
 def _told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Emulation room: cohorts of avatars and the one-mouse-per-avatar trials they go through."""
 
-from avatar_trials.emulate.cohort import Cohort, cohort_from_posterior
+from avatar_trials.emulate.cohort import Cohort, cohort_from_posterior, given_drugs
 from avatar_trials.emulate.population import (
     check_population,
     cohort_from_population,
@@ -16,6 +16,7 @@ __all__ = [
     "cohort_from_population",
     "cohort_from_posterior",
     "emulate_trials",
+    "given_drugs",
     "population_of",
     "provenance",
     "untried_drugs",

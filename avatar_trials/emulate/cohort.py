@@ -122,13 +122,18 @@ class Cohort:
 
     def given(self, arm: str) -> NDArray[np.bool_]:
         """Which drugs (drug,) an arm gives. Raises InputError for a drug the posterior does not know."""
-        folded = {drug.casefold(): drug for drug in self.drugs}
-        unknown = [drug for drug in drugs_of(arm) if drug.casefold() not in folded]
-        if unknown:
-            what = f"arm {arm!r}: the posterior knows nothing of {', '.join(unknown)}"
-            raise InputError(Problem("D90", "error", what, f"Known drugs: {', '.join(self.drugs)}"))
-        chosen = {drug.casefold() for drug in drugs_of(arm)}
-        return np.array([drug.casefold() in chosen for drug in self.drugs], dtype=bool)
+        return given_drugs(arm, self.drugs)
+
+
+def given_drugs(arm: str, drugs: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of `drugs` (drug,) an arm gives, case ignored. Raises InputError for a drug that is none of them."""
+    chosen, known = drugs_of(arm), {drug.casefold() for drug in drugs}
+    unknown = [drug for drug in chosen if drug.casefold() not in known]
+    if unknown:
+        what = f"arm {arm!r}: the posterior knows nothing of {', '.join(unknown)}"
+        raise InputError(Problem("D90", "error", what, f"Known drugs: {', '.join(drugs)}"))
+    folded = {drug.casefold() for drug in chosen}
+    return np.array([drug.casefold() in folded for drug in drugs], dtype=bool)
 
 
 def chosen_draws(n_draws: int, n_trials: int, seed: int) -> NDArray[np.int64]:
@@ -167,6 +172,14 @@ def cohort_from_posterior(
         flat: Floats = values.reshape((n_draws, *values.shape[2:]))[chosen]
         return flat
 
+    def of_each(name: str) -> Floats:
+        """Each avatar's own under a law of kill; the common one where the card fixes it or the posterior is older."""
+        if law is None:
+            return _none()
+        if f"{name}_avatar" in posterior:
+            return drawn(f"{name}_avatar")
+        return np.repeat(drawn(name)[:, None], posterior.sizes["avatar"], axis=1)
+
     observation = json.loads(tree.attrs["observation"])
     kinetics = str(tree.attrs.get("kinetics", "two_clone"))
     law = KILL_LAWS.get(kinetics)
@@ -186,8 +199,8 @@ def cohort_from_posterior(
         diameter_floor_mm3=observation["diameter_floor_mm3"],
         kinetics=kinetics,
         log_spread=_spread_of(law, drawn, log_kill),
-        wander_avatar=_wander_of(law, drawn, fixed),
-        deceleration_avatar=drawn("deceleration_avatar") if "deceleration_avatar" in posterior else _none(),
+        wander_avatar=of_each("wander"),
+        deceleration_avatar=of_each("deceleration"),
         deceleration_law=str(tree.attrs.get("deceleration_law", "power")),
         combinations=tuple(str(name) for name in posterior["combination"].values)
         if "eta_combination" in posterior
@@ -216,12 +229,6 @@ def _spread_of(law: KillLaw | None, drawn: Callable[..., Floats], log_kill: Floa
     if law is None:
         return _none()
     return drawn("log_spread") if law.spreads else np.zeros(log_kill.shape)
-
-
-def _wander_of(law: KillLaw | None, drawn: Callable[..., Floats], fixed: dict[str, float]) -> Floats:
-    if law is None:
-        return _none()
-    return drawn("wander", "avatar") if "wander" in fixed else drawn("wander_avatar")
 
 
 def _knows_types(tree: xr.DataTree) -> bool:

@@ -16,7 +16,7 @@ from avatar_trials.emulate.cohort import Cohort, chosen_draws
 from avatar_trials.emulate.hierarchy import Population, avatar_deviates, drawn_cohort, needed_of
 from avatar_trials.emulate.mice import luck
 from avatar_trials.model_cards import KINETICS, fixed_parameters
-from avatar_trials.problems import InputError, Problem
+from avatar_trials.problems import InputError, Problem, together
 from avatar_trials.stamp import StampError, read_stamp
 
 Floats = NDArray[np.float64]
@@ -27,6 +27,10 @@ OF_A_TYPE = "_type"
 KEPT_ATTRS = (
     *("kinetics", "model_card", "card_sha256", "data_sha256", "synthetic"),
     *("constants", "observation", "arms", "deceleration_law"),
+)
+FACTS = (
+    *("constants", "observation", "cohort", "gates", "synthetic"),
+    *("model_card", "card_sha256", "data_sha256"),
 )
 COUNTING_NOTICES = ("N01", "N02", "N03", "V02")
 UNKNOWN = ""
@@ -75,16 +79,24 @@ def population_of(tree: xr.DataTree, *, biomarker_share: float | None = None) ->
 
 
 def check_population(population: xr.Dataset, name: str) -> None:
-    """Raise StampError where a population file lacks what avatars are drawn from."""
+    """Raise StampError, with all that is missing, where avatars cannot be drawn from a population.
+
+    It has the attributes FACTS, draws, and every parameter that its kinetics need, finite everywhere.
+    """
     kinetics = str(population.attrs.get("kinetics", ""))
     if kinetics not in KINETICS:
         raise StampError(f"{name}: kinetics {kinetics!r} are not known here. Update the program.")
-    needed = needed_of(kinetics, json.loads(population.attrs["constants"]))
-    missing = sorted(one for one in needed if one not in population and f"{one}{OF_A_TYPE}" not in population)
-    if missing:
-        raise StampError(
-            f"{name}: the population has no {', '.join(missing)}. Make it again from its posterior."
-        )
+    lacking = [fact for fact in FACTS if fact not in population.attrs]
+    lacking += [] if population.sizes.get("draw", 0) else ["draws"]
+    needed = needed_of(kinetics, json.loads(population.attrs.get("constants", "{}")))
+    lacking += sorted(
+        one for one in needed if one not in population and f"{one}{OF_A_TYPE}" not in population
+    )
+    broken = [str(one) for one in population.data_vars if not np.isfinite(population[one].values).all()]
+    told = [f"has no {', '.join(lacking)}"] if lacking else []
+    told += [f"has no numbers in places of {', '.join(broken)}"] if broken else []
+    if told:
+        raise StampError(f"{name}: the population {' and '.join(told)}. Make it again from its posterior.")
 
 
 def provenance(population: xr.Dataset) -> str:
@@ -126,17 +138,16 @@ def cohort_from_population(
     by default those of the avatars that were calibrated. Of a population with tumour types `tumor_type` is chosen,
     case ignored.
 
-    Raises InputError for a type the population does not have, and for a share where it knows no biomarker.
+    Raises InputError, with both, for a type the population does not have and for a share where it knows no biomarker.
     """
     facts = json.loads(population.attrs["cohort"])
     known = sorted({*facts["avatars"], *_names(population, "tumor_type")} - {UNKNOWN})
-    types = _known_types(tumor_type, known)
+    shares = facts["biomarker_share"]
+    types, _ = together(
+        lambda: _known_types(tumor_type, known), lambda: _require_biomarker(shares, biomarker_share)
+    )
     of_type = _of_type(population, types)
     counts = {kind: n for kind, n in facts["avatars"].items() if kind in (*types, UNKNOWN)}
-    shares = facts["biomarker_share"]
-    if shares is None and biomarker_share is not None:
-        what = "the design asks for a biomarker share, and the population was calibrated without a biomarker"
-        raise InputError(Problem("D96", "error", what, "Take biomarker_share out of [cohort]"))
     total = sum(counts.values())
     if biomarker_share is None and shares is not None:
         biomarker_share = sum(n * shares[kind] for kind, n in counts.items()) / total
@@ -183,6 +194,12 @@ def _known_types(tumor_type: str | Sequence[str], known: list[str]) -> list[str]
             Problem("D95", "error", what, f"It has {', '.join(known)}", column="cohort.tumor_type")
         )
     return [folded[name.casefold()] for name in asked]
+
+
+def _require_biomarker(shares: dict[str, float] | None, asked: float | None) -> None:
+    if shares is None and asked is not None:
+        what = "the design asks for a biomarker share, and the population was calibrated without a biomarker"
+        raise InputError(Problem("D96", "error", what, "Take biomarker_share out of [cohort]"))
 
 
 def _of_type(population: xr.Dataset, types: list[str]) -> xr.Dataset:

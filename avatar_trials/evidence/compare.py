@@ -197,7 +197,7 @@ def require_same_data(trees: Mapping[str, xr.DataTree]) -> None:
     for name in others:
         if not _same(trees[first], trees[name]):
             what = f"the posteriors of {first} and {name} are not of the same mice and visits"
-            remedy = "Calibrate both to one table; a card's last_day leaves visits out"
+            remedy = "Calibrate both to one table; a card's last_day leaves visits out, its start_within_factor mice"
             raise InputError(Problem("C110", "error", what, remedy))
 
 

@@ -30,6 +30,8 @@ Quantities = dict[str, Floats]
 
 RESPONSE_PCT = -30.0
 ENDPOINT_DAYS = np.arange(0.0, 121.0, 3.0)
+# Volumes that tell the places of visits: so large that no mouse starts far from the others.
+PLACE_OF_FIRST = 1e6
 OF_AVATAR = (
     "log_r",
     "wander_avatar",
@@ -74,7 +76,7 @@ class Bench:
             [self.arms, self.avatars, self.days], names=["arm", "avatar", "day"]
         ).to_frame(index=False)
         rows["mouse"] = rows["avatar"] + "|" + rows["arm"]
-        rows["volume_mm3"] = 1000.0 + np.arange(len(rows))
+        rows["volume_mm3"] = PLACE_OF_FIRST + np.arange(len(rows))
         covariates = pd.DataFrame(
             {"tumor_type": "SBC", self.card.biomarker: self.carriers.astype(int)},
             index=pd.Index(self.avatars, name="avatar"),
@@ -83,7 +85,7 @@ class Bench:
         curves, notices = curves_of(table, self.card)
         if notices:
             raise ValueError(f"replicates lose mice or visits: {'; '.join(map(str, notices))}")
-        return curves, (curves.volume_mm3 - 1000.0).astype(np.int64)
+        return curves, (curves.volume_mm3 - PLACE_OF_FIRST).astype(np.int64)
 
 
 @dataclass(frozen=True)

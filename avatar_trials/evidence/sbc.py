@@ -87,10 +87,7 @@ class Calibration:
     def _of_truth(self, truth: Replicate, curves: Curves) -> Quantities:
         cohort, bench = truth.cohort, self.bench
         values = {name: drawn[0] for name, drawn in truth.population.items()}
-        values["wander_avatar"], values["deceleration_avatar"] = (
-            cohort.weekly_wander[0],
-            cohort.decelerations[0],
-        )
+        values["wander_avatar"] = cohort.weekly_wander[0]
         likely = log_likelihood(truth.expected[self._place], values, curves, bench.card)
         return (
             parameters(truth.population, cohort, bench)

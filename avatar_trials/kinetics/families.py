@@ -165,7 +165,7 @@ FAMILIES: tuple[Family, ...] = (
             _p(
                 "deceleration",
                 "exponent",
-                "power by which growth slows above the starting size",
+                "power by which growth slows above the starting size, avatar by avatar",
                 "not negative",
             ),
         ),

@@ -14,10 +14,11 @@ import xarray as xr
 from avatar_trials import calibrate, emulate
 from avatar_trials.cli import main
 from avatar_trials.library import find_card
-from avatar_trials.stamp import manifest_path, read_netcdf, read_stamp, sha256_of, write_netcdf
+from avatar_trials.stamp import StampError, manifest_path, read_netcdf, read_stamp, sha256_of, write_netcdf
 from tests.journeys.test_cli import DESIGN, FROZEN, VOLUMES
 
 POPULATION = find_card("populations", "pdxe_cm")
+TYPED = Path("typed.nc")
 Refused = Callable[..., list[str]]
 
 
@@ -123,14 +124,18 @@ def without(population: xr.Dataset, *names: str) -> xr.Dataset:
         (lambda p: p.assign(mu_r=p["mu_r"] * float("nan")), "has no numbers in places of mu_r"),
         (lambda p: p.drop_vars("mu_r"), "has no mu_r"),
         (lambda p: p.drop_dims("drug"), "has no mu_k"),
+        (lambda p: without(p.drop_vars("mu_r"), "gates"), "has no gates, mu_r"),
     ],
 )
 def test_a_population_that_lacks_something(
     refused: Refused, harm: Callable[[xr.Dataset], xr.Dataset], told: str
 ) -> None:
-    """Written whole, with a stamp and a checksum, and yet not to be drawn from."""
+    """Written whole, with a stamp and a checksum, and yet not to be drawn from; told to a user of Python as well."""
     population = read_netcdf(POPULATION, kind="population")
-    write_netcdf(harm(population), "p.nc", read_stamp(population), kind="population")
+    stamp, harmed = read_stamp(population), harm(population)
+    with pytest.raises(StampError, match=rf"^mine: the population {told}.*Make it again from its posterior"):
+        emulate.check_population(harmed, "mine")
+    write_netcdf(harmed, "p.nc", stamp, kind="population")
     (line,) = refused(4, "emulate", "d.toml", "--population", "p.nc")
     assert told in line
     assert "Make it again from its posterior" in line
@@ -143,6 +148,26 @@ def test_every_arm_of_unknown_drugs_is_told(refused: Refused, source: tuple[str,
     one, two = refused(2, "emulate", "d.toml", *source)
     assert "[D90] arm 'vemurafenib'" in one
     assert "[D90] arm 'binimetinib + cobi" in two
+
+
+def typed_posterior() -> None:
+    """The frozen posterior, its avatars all of tumour type CM."""
+    tree = read_netcdf(FROZEN, kind="posterior")
+    avatars = tree["posterior"]["avatar"].values
+    types = xr.Dataset({"tumor_type_of": ("each_avatar", ["CM"] * len(avatars))}, {"each_avatar": avatars})
+    tree["constant_data"] = xr.DataTree(tree["constant_data"].to_dataset().merge(types))
+    write_netcdf(tree, TYPED, {"gates_passed": True})
+
+
+@pytest.mark.parametrize("source", [("--population", "pdxe_cm"), ("--posterior", str(TYPED))])
+def test_tumour_type_and_drugs_are_told_at_once(refused: Refused, source: tuple[str, str]) -> None:
+    other = DESIGN.replace('tumor_type = "CM"', 'tumor_type = "XX"').replace('"encorafenib"', '"vemurafenib"')
+    if source[0] == "--posterior":
+        typed_posterior()
+    Path("d.toml").write_text(other, "utf-8")
+    kind, drug = refused(2, "emulate", "d.toml", *source)
+    assert "of tumour type XX" in kind
+    assert "[D90] arm 'vemurafenib'" in drug
 
 
 def test_design_and_name_are_told_at_once(refused: Refused) -> None:

@@ -122,6 +122,15 @@ def test_cards_that_extend_one_another_are_refused(tmp_path: Path, monkeypatch: 
     ("text", "line", "says"),
     [
         (HEAD + "[sampling]\ndraws = 3\n", 6, "greater than or equal to 50"),
+        (HEAD + "[sampling]\nmin_depth = 11\n", 5, "min_depth 11 must not be above max_depth 10"),
+        (
+            HEAD.replace('"graded_kill"', '"graded_kill_large"') + "[sampling]\nmax_depth = 8\n",
+            5,
+            "min_depth 9 must not be above max_depth 8",
+        ),
+        (HEAD + "[sampling]\nmax_depth = 15\n", 6, "less than or equal to 14"),
+        (HEAD + "[observation]\nstart_within_factor = 1.0\n", 6, "greater than 1"),
+        (HEAD + "[observation]\nstart_within_factor = nan\n", 6, "finite number, got nan"),
         (HEAD + PRIOR.replace("0.5", "-1"), 9, "greater than 0"),
         (HEAD + "[observation]\nlast_dya = 3.0\n", 6, "unknown key last_dya"),
         (HEAD + "prior = 3\n", 5, "unknown key prior"),

@@ -12,6 +12,7 @@ from avatar_trials import calibrate, emulate
 from avatar_trials.calibrate import open_checkpoint
 from avatar_trials.cli import main
 from avatar_trials.cli.outputs import require_writable
+from avatar_trials.library import find_card
 from avatar_trials.problems import OutputError
 from tests.journeys.test_cli import DESIGN, FROZEN, VOLUMES
 
@@ -128,8 +129,63 @@ def test_a_link_to_a_good_place_and_an_old_file_are_good(tmp_path: Path) -> None
     (tmp_path / "link.csv").symlink_to(tmp_path / "old.csv")
     (tmp_path / "dangling").symlink_to(tmp_path / "not" / "yet")
     before = everything_in(tmp_path)
-    require_writable(tmp_path / name for name in ("old.csv", "link.csv", "dangling/a.csv", "new/deep/a.csv"))
+    good = ("old.csv", "link.csv", "dangling/a.csv", "new/deep/a.csv")
+    require_writable((tmp_path / name for name in good), reads=[None, tmp_path / "other.csv"])
     assert everything_in(tmp_path) == before
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(OutputError):
-        require_writable([tmp_path / "loop" / "a.csv"])
+        require_writable([tmp_path / "loop" / "a.csv"], reads=[])
+
+
+OF_TRIAL = ("d.toml", "--trial", "p.nc", "--volumes")
+REPLACED = {
+    "run, volumes": ("run", "d.toml", "--volumes", "out/response.csv", "-o", "out"),
+    "calibrate, volumes": ("calibrate", "d.toml", "--volumes", "v.csv", "-o", "v.csv"),
+    "calibrate, design": ("calibrate", "d.toml", "--volumes", "v.csv", "-o", "d.toml"),
+    "calibrate, model card": ("calibrate", "own.toml", "--volumes", "v.csv", "-o", "card.toml"),
+    "calibrate, checksum": ("calibrate", "d.toml", "--volumes", "v.sha256", "-o", "v"),
+    "hold-out, volumes": ("calibrate", "d.toml", "--volumes", "holdout.csv", "--hold-out", "mouse"),
+    "compare, volumes": (
+        *("compare", "d.toml", "--models", "two_clone,graded_kill"),
+        *("--volumes", "out/left_out.csv", "-o", "out"),
+    ),
+    "compare, posterior": (
+        *("compare", "d.toml", "--models", "two_clone"),
+        *("--posteriors", "out/two_clone.nc", "-o", "out"),
+    ),
+    "emulate, posterior": ("emulate", "d.toml", "--posterior", "p.nc", "-o", "p.nc"),
+    "emulate, population": ("emulate", "d.toml", "--population", "p.nc", "-o", "p.nc"),
+    "population, posterior": ("population", "p.nc", "-o", "./p.nc"),
+    "readout, trial": ("readout", "p.nc", "-o", "p.nc"),
+    "agree, volumes": ("agree", "p.nc", "out/agreement_population.csv", "-o", "out"),
+    "report, trial": ("report", *OF_TRIAL, "v.csv", "-o", "p.nc"),
+    "report, volumes": ("report", *OF_TRIAL, "v.csv", "-o", "v.csv"),
+    "report, posterior": ("report", *OF_TRIAL, "v.csv", "--posterior", "q.nc", "-o", "q.nc"),
+    "checks, volumes": ("checks", *OF_TRIAL, "out/checks.csv", "--posterior", "p.nc", "-o", "out"),
+    "response, volumes": ("response", "v.csv", "-o", "v.csv"),
+    "response, a link": ("response", "link.csv", "-o", "v.csv"),
+    "response, to a link": ("response", "v.csv", "-o", "link.csv"),
+    "metrics, volumes": ("metrics", "v.csv", "-o", "v.csv"),
+    "certainty, volumes": ("certainty", "v.csv", "-o", "v.csv"),
+}
+
+
+@pytest.mark.parametrize("case", REPLACED)
+def test_what_a_command_reads_is_not_what_it_writes(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    panel = find_card("panels", "melanoma_synthetic").read_text("utf-8")
+    (here / "out").mkdir()
+    for name in ("holdout.csv", "v.sha256", "p.nc", "q.nc", "out/two_clone.nc", "out/response.csv"):
+        Path(name).write_text(panel, "utf-8")
+    for name in ("left_out.csv", "agreement_population.csv", "checks.csv"):
+        Path("out", name).write_text(panel, "utf-8")
+    Path("link.csv").symlink_to("v.csv")
+    Path("card.toml").write_bytes(find_card("models", "two_clone").read_bytes())
+    Path("own.toml").write_text(DESIGN.replace('"two_clone"', '"./card.toml"'), "utf-8")
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    code, err = ends(capsys, monkeypatch, *REPLACED[case])
+    assert code == 3, err
+    assert err.splitlines()[-1].count("[W03] this file is read by the command") == 1
+    assert len(err.splitlines()) == 1
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before

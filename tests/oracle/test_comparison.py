@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import xarray as xr
 from scipy import stats
 from scipy.special import logsumexp
 
+from avatar_trials.calibrate.curves import curves_of
 from avatar_trials.calibrate.likelihood import Visits, filtered
+from avatar_trials.card_files import load_model
+from avatar_trials.cli.comparison import cards_alike
 from avatar_trials.evidence.avatar_integrals import integrated
 from avatar_trials.evidence.compare import (
     comparison,
@@ -23,8 +27,10 @@ from avatar_trials.evidence.compare import (
     leave_one_out,
     require_same_data,
 )
+from avatar_trials.intake import read_volumes
 from avatar_trials.kinetics import caliper, clones
 from avatar_trials.kinetics.kill_laws import KILL_LAWS
+from avatar_trials.library import find_card
 from avatar_trials.problems import InputError
 from avatar_trials.stamp import read_netcdf
 
@@ -80,14 +86,20 @@ N_DRAWS, POPULATION = (
         "sigma_p": 0.2,
     },
 )
+WANDER = 0.1
 DAYS = np.array([0.0, 6.0, 15.0, 24.0])
 VOLUMES = {"untreated": [210.0, 290.0, 520.0, 900.0], "A": [190.0, 160.0, 210.0, 10.0]}
 
 
-def tiny_tree(rng: np.random.Generator) -> xr.DataTree:
+SCALES = {"wander": 0.2, "omega_wander": 0.6, "omega_deceleration": 0.7}
+
+
+def tiny_tree(rng: np.random.Generator, *, own: bool = False) -> xr.DataTree:
     """One avatar, an untreated and a treated mouse, one rate of kill, wander of a fixed scale; three populations, and
-    levels and mice of a rough posterior, which only say where to look."""
-    scatter = {name: value + rng.normal(0, 0.05, N_DRAWS) for name, value in POPULATION.items()}
+    levels and mice of a rough posterior, which only say where to look. `own`: avatars differ in wander and
+    deceleration."""
+    values_of = POPULATION | (SCALES if own else {})
+    scatter = {name: value + rng.normal(0, 0.05, N_DRAWS) for name, value in values_of.items()}
     of_drug = ("mu_k", "omega_k_of_drug")
     where = {"log_r": -2.5, "log_kill": -2.7, "log_start": 5.3, "log_r_untreated": -2.6}
     where |= {"log_kill_mouse": -2.7, "log_growth_mouse": -2.6}
@@ -110,10 +122,13 @@ def tiny_tree(rng: np.random.Generator) -> xr.DataTree:
     many = 300
     posterior = {name: (d, np.repeat(v, many // N_DRAWS, axis=1)) for name, (d, v) in posterior.items()}
     for name, centre in where.items():
-        own = dims[name].split()
+        of = dims[name].split()
         sd = 0.15 if name == "log_start" else 0.4
-        values = rng.normal(centre, sd, (1, many, *(sizes[dim] for dim in own)))
-        posterior[name] = (("chain", "draw", *own), values)
+        values = rng.normal(centre, sd, (1, many, *(sizes[dim] for dim in of)))
+        posterior[name] = (("chain", "draw", *of), values)
+    for name in ("wander", "deceleration") if own else ():
+        values = values_of[name] * np.exp(rng.normal(0.0, 0.5, (1, many, 1)))
+        posterior[f"{name}_avatar"] = (("chain", "draw", "avatar"), values)
     coords = {"avatar": ["X"], "drug": ["A"], "chain": [0], "draw": range(many)}
     mice = [f"X | {arm} | 1" for arm in VOLUMES]
     constant = xr.Dataset(
@@ -130,7 +145,8 @@ def tiny_tree(rng: np.random.Generator) -> xr.DataTree:
     tree = xr.DataTree.from_dict(
         {"/posterior": xr.Dataset(posterior, coords), "/observed_data": observed, "/constant_data": constant}
     )
-    constants = {"growth_mouse_sd": 0.25, "eta_combination_sd": 0.4, "wander": 0.1, "slowing": 0.3}
+    constants = {"growth_mouse_sd": 0.25, "eta_combination_sd": 0.4, "slowing": 0.3}
+    constants |= {} if own else {"wander": WANDER}
     tree.attrs = {
         "kinetics": "exponential",
         "constants": json.dumps(constants),
@@ -139,22 +155,29 @@ def tiny_tree(rng: np.random.Generator) -> xr.DataTree:
     return tree
 
 
-def by_quadrature(one: dict[str, float]) -> tuple[float, float]:
-    """Log densities of all readings of the avatar, and of its untreated mouse's: sums over Gauss-Hermite nodes of every
+def standard_normal(n: int) -> tuple[Any, Any]:
+    """Gauss-Hermite nodes and weights."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(n)
+    return nodes, weights / weights.sum()
+
+
+def by_quadrature(
+    one: dict[str, float], weekly_step: float, deceleration: float, n_nodes: int = 16
+) -> tuple[float, float]:
+    """Densities of all readings of the avatar, and of its untreated mouse's: sums over Gauss-Hermite nodes of every
     deviate, written with the law's plain formula."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(16)
-    weights = weights / weights.sum()
+    nodes, weights = standard_normal(n_nodes)
 
     def mouse(arm: str, *curves: Any) -> Any:
         """Density of a mouse's readings, for arrays of log starting volumes, growth and kill."""
         log_start, growth, kill = np.broadcast_arrays(*curves)
         m = KILL_LAWS["exponential"].log_growth(growth[..., None] * DAYS, DAYS, kill[..., None], 0.0)
-        expected = log_start[..., None] + clones.size_from_growth(m, one["deceleration"])
+        expected = log_start[..., None] + clones.size_from_growth(m, deceleration)
         squared = caliper.log_variance(np.exp(expected), one["delta"], one["sigma_p"], 5.0)
         volume = np.array(VOLUMES[arm])
         n = expected.size // len(DAYS)
         visits = Visits.of(np.repeat(np.arange(n), len(DAYS)), np.tile(DAYS, n), np.tile(volume < 15.0, n))
-        weekly = np.full(expected.size, 0.1**2)
+        weekly = np.full(expected.size, weekly_step**2)
         residual = np.log(np.maximum(volume, 15.0)) - expected
         density = filtered(residual.ravel(), squared.ravel(), weekly, visits.gap, visits.first, visits.below)[
             0
@@ -178,17 +201,30 @@ def by_quadrature(one: dict[str, float]) -> tuple[float, float]:
             )
             values = mouse("A", start[None, None, :], np.exp(own - 0.3), np.exp(kill))
             treated[i, d] = weights @ (weights @ (values @ weights).T)
-    both = np.log(weights @ (untreated * (treated @ weights)))
-    return float(both), float(np.log(weights @ untreated))
+    return float(weights @ (untreated * (treated @ weights))), float(weights @ untreated)
 
 
-def test_integrals_are_those_of_quadrature() -> None:
-    tree = tiny_tree(np.random.default_rng(4))
+def by_quadrature_of_scales(one: dict[str, float]) -> tuple[float, float]:
+    """The same, where the avatar has its own wander and deceleration, over nodes of both."""
+    nodes, weights = standard_normal(7)
+    at = {name: one[name] * np.exp(one[f"omega_{name}"] * nodes) for name in ("wander", "deceleration")}
+    total = np.zeros(2)
+    for g, weekly_step in enumerate(at["wander"]):
+        for h, deceleration in enumerate(at["deceleration"]):
+            total += weights[g] * weights[h] * np.array(by_quadrature(one, weekly_step, deceleration, 10))
+    return float(total[0]), float(total[1])
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_integrals_are_those_of_quadrature(own: bool) -> None:
+    tree = tiny_tree(np.random.default_rng(4), own=own)
     found = integrated(tree, draws=30, samples=512, seed=3)
     posterior = tree["posterior"].to_dataset()
     for draw in (0, 29):
-        one = {name: float(posterior[name].values[0, 10 * draw].squeeze()) for name in POPULATION}
-        both, untreated = by_quadrature(one)
+        names = [*POPULATION, *(SCALES if own else ())]
+        one = {name: float(posterior[name].values[0, 10 * draw].squeeze()) for name in names}
+        exact = by_quadrature_of_scales(one) if own else by_quadrature(one, WANDER, one["deceleration"])
+        both, untreated = np.log(exact)
         # Points leave an error of about 0.02 in a log integral; their own estimate of it is checked beside.
         assert float(found["of_avatar"][0, draw, 0]) == pytest.approx(both, abs=0.06)
         assert float(found["of_mouse"][0, draw, 1]) == pytest.approx(both - untreated, abs=0.06)
@@ -246,6 +282,24 @@ def test_cards_on_other_mice_are_not_compared(frozen: xr.DataTree) -> None:
     require_same_data({"a": frozen, "b": frozen.copy()})
     with pytest.raises(InputError, match="not of the same mice"):
         require_same_data({"a": frozen, "b": other})
+
+
+def test_cards_to_be_compared_see_the_same_mice_and_visits() -> None:
+    """Of a table with a mouse that starts far from the others and with late visits, which one card leaves out."""
+    table = read_volumes(find_card("panels", "melanoma_synthetic"))
+    rows = table.rows
+    large = rows["mouse"] == rows["mouse"].iloc[0]
+    rows = rows.assign(
+        volume_mm3=rows["volume_mm3"] * np.where(large, 5.0, 1.0), day=rows["day"] * np.where(large, 1.0, 3.0)
+    )
+    table = replace(table, rows=rows)
+    names = ["two_clone", "graded_kill"]
+    alone, alike = [load_model(name) for name in names], cards_alike(names, None)
+    seen = [[curves_of(table, card)[0] for card in cards] for cards in (alone, alike)]
+    assert seen[0][0].curve_names != seen[0][1].curve_names
+    assert seen[1][0].curve_names == seen[1][1].curve_names == seen[0][1].curve_names
+    for curves in seen[1]:
+        np.testing.assert_array_equal(curves.day, seen[0][1].day)
 
 
 def test_folds_with_the_posterior_of_all_are_the_density_given_it(frozen: xr.DataTree) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,9 +89,11 @@ def test_a_new_mouse_is_foreseen_as_the_emulator_makes_it() -> None:
             assert far < 2.4 / np.sqrt(len(of_visit)), (arm, visit)
 
 
-def test_a_new_mouse_is_foreseen_under_its_own_law_of_deceleration() -> None:
+@pytest.mark.parametrize("own", [None, lambda n: np.linspace(0.0, 0.9, n)[:, None]])
+def test_a_new_mouse_is_foreseen_under_its_own_law_of_deceleration(own: Any) -> None:
     """Untreated mice of one draw without wander and error: the emulator's curve is the forecast's middle."""
     cohort = replace(random_cohort(np.random.default_rng(4), n_avatars=1), deceleration_law="gompertz")
+    cohort = replace(cohort, deceleration_avatar=own(cohort.n_trials)) if own else cohort
     cohort = replace(
         cohort,
         population=cohort.population

@@ -79,6 +79,9 @@ def hierarchy(kinetics: str, draws: list[dict[str, Any]], **cohort: Any) -> xr.D
             "constants": json.dumps({name: constant.value for name, constant in card.constants.items()}),
             "observation": json.dumps(card.observation.model_dump()),
             "cohort": json.dumps(facts),
+            **dict.fromkeys(("gates", "card_sha256", "data_sha256"), ""),
+            "model_card": kinetics,
+            "synthetic": 1,
         },
     )
 
@@ -365,6 +368,9 @@ def test_what_a_population_does_not_know_is_refused_in_words(population: xr.Data
         check_population(population.drop_vars(["mu_k", "omega_r"]), "mine")
     with pytest.raises(StampError, match="kinetics 'later' are not known"):
         check_population(population.assign_attrs(kinetics="later"), "mine")
+    with pytest.raises(InputError) as both:
+        cohort_of(without, tumor_type="XX", biomarker_share=0.5)
+    assert [problem.code for problem in both.value.problems] == ["D95", "D96"]
 
 
 def test_new_avatars_do_as_the_calibrated_ones_on_average(

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytensor
 import pytest
+import xarray as xr
 
 from avatar_trials.calibrate.model import build_model
 from avatar_trials.card_files import load_model
+from avatar_trials.card_parts import Constant
+from avatar_trials.emulate import cohort_from_posterior
 from avatar_trials.evidence.faults import FAULTS
 from avatar_trials.evidence.ranks import band, grid, rank_of, uniformity
-from avatar_trials.evidence.replicates import AS_THEY_ARE, Bench, drawn_replicate, endpoints, parameters
+from avatar_trials.evidence.replicates import (
+    AS_THEY_ARE,
+    Bench,
+    Replicate,
+    drawn_replicate,
+    endpoints,
+    parameters,
+)
 from avatar_trials.evidence.sbc import DIAGNOSTICS, Calibration, Effort, RankCheck, rank_check
+from avatar_trials.model_cards import ModelCard
 
 PLAIN = pytensor.compile.mode.Mode("py", None)
 AMONG = 50
@@ -137,6 +149,55 @@ def test_exchanged_readings_are_the_readings_of_the_model(card: str) -> None:
     assert readings_density(exchanged, point) == pytest.approx(readings_density(built, point), rel=1e-12)
     as_compiled = build_model(curves, bench.card, exchangeable=True)
     assert abs(readings_density(as_compiled, point) - readings_density(built, point)) > 1.0
+
+
+def posterior_of(truth: Replicate, card: ModelCard) -> xr.DataTree:
+    """A truth as the only draw of a posterior."""
+    cohort = truth.cohort
+    dims = {"log_r": ("avatar",), "wander_avatar": ("avatar",), "eta_combination": ("combination",)}
+    dims |= dict.fromkeys(("log_kill", "log_spread", "slowing"), ("avatar", "drug"))
+    dims |= {} if card.fixed("deceleration") is not None else {"deceleration_avatar": ("avatar",)}
+    values = {name: (("chain", "draw", *of), getattr(cohort, name)[None]) for name, of in dims.items()}
+    for name, drawn in truth.population.items():
+        values[name] = (("chain", "draw", "drug")[: 1 + drawn.ndim], drawn[None])
+    coords = {"avatar": list(cohort.avatars), "drug": list(cohort.drugs)}
+    tree = xr.DataTree.from_dict(
+        {"/posterior": xr.Dataset(values, coords | {"combination": list(cohort.combinations)})}
+    )
+    tree.attrs = {
+        "kinetics": card.kinetics,
+        "constants": json.dumps({name: constant.value for name, constant in card.constants.items()}),
+        "observation": json.dumps(card.observation.model_dump()),
+    }
+    return tree
+
+
+@pytest.mark.parametrize("fixed", [None, 0.2])
+def test_the_same_is_ranked_of_truth_and_posterior(fixed: float | None) -> None:
+    """Of a card that fixes the deceleration as of one that learns it."""
+    card = load_model("graded_kill")
+    if fixed is not None:
+        number = Constant(value=fixed, unit="1", meaning="m", source="s")
+        priors = {name: prior for name, prior in card.priors.items() if "deceleration" not in name}
+        constants = {**card.constants, "deceleration": number}
+        card = card.model_copy(update={"priors": priors, "constants": constants})
+    bench = Bench(card)
+    truth = drawn_replicate(bench, AS_THEY_ARE, seed=4)
+    cohort = cohort_from_posterior(posterior_of(truth, card), 1, seed=0)
+    drawn = parameters(truth.population, cohort, bench) | endpoints(cohort, bench)
+    true = parameters(truth.population, truth.cohort, bench) | endpoints(truth.cohort, bench)
+    assert set(drawn) == set(true)
+    assert {name: float(values[0]) for name, values in drawn.items()} == pytest.approx(
+        {name: float(values[0]) for name, values in true.items()}
+    )
+    own = [drawn[f"deceleration_avatar[{avatar}]"][0] for avatar in bench.avatars[:2]]
+    assert own == [fixed] * 2 if fixed is not None else own[0] != own[1]
+
+
+def test_no_mouse_of_a_large_bench_is_lost() -> None:
+    curves, place = Bench(load_model("graded_kill"), n_avatars=80, arms=("untreated", "A")).curves()
+    assert len(curves.curve_names) == 160
+    assert sorted(place) == list(range(1600))
 
 
 @pytest.mark.parametrize("card", CARDS)
