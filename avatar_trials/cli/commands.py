@@ -26,8 +26,8 @@ app = typer.Typer(
 
 
 def list_library() -> None:
-    """List the trial designs, model cards, populations and synthetic panels that come with the program."""
-    from avatar_trials.card_files import load_design, load_model
+    """List the trial designs, model cards, interaction cards, populations and panels that come with the program."""
+    from avatar_trials.card_files import load_design, load_interactions, load_model
     from avatar_trials.cli import populations
     from avatar_trials.emulate import provenance
     from avatar_trials.library import known
@@ -38,6 +38,9 @@ def list_library() -> None:
     print("Model cards")
     for name in known("models"):
         print(f"  {name}: {load_model(name).title}")
+    print("Interaction cards")
+    for name in known("interactions"):
+        print(f"  {name}: {load_interactions(name).title}")
     names = known("populations")
     if names:
         print("Populations (new avatars are drawn from them)")
