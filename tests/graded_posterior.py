@@ -57,13 +57,13 @@ def a_singles_posterior(
             "drug": list(DRUGS),
         },
     )
-    types = xr.Dataset({"tumor_type_of": ("each_avatar", ["CM"] * n)}, {"each_avatar": posterior["avatar"].values})
+    types = xr.Dataset(
+        {"tumor_type_of": ("each_avatar", ["CM"] * n)}, {"each_avatar": posterior["avatar"].values}
+    )
     tree = xr.DataTree.from_dict({"/posterior": posterior, "/constant_data": types})
     tree.attrs = {
         "kinetics": "graded_kill",
-        "constants": json.dumps(
-            {"growth_mouse_sd": 0.15, "spread_mouse_sd": 0.3, "eta_combination_sd": 0.4}
-        ),
+        "constants": json.dumps({"growth_mouse_sd": 0.15, "spread_mouse_sd": 0.3, "eta_combination_sd": 0.4}),
         "observation": json.dumps({"detection_limit_mm3": 15.0, "diameter_floor_mm3": 5.0}),
         "model_card": "graded_kill",
         "data_sha256": "",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
 from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
@@ -53,7 +54,7 @@ def list_library() -> None:
 
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(readout, agree, report, checks, compare),
+    *(predict_combination, readout, agree, report, checks, compare),
 )
 for command in IN_ORDER:
     app.command()(command)

@@ -102,6 +102,8 @@ def grid_log_likelihood(
     etas, overlaps = card.grid.etas, card.grid.overlaps
     found = np.empty((len(etas), len(overlaps), len(emulated.combination.mice.avatars)))
     arm, observed = emulated.combination.arm, emulated.observed
+    if not np.isfinite(observed).any():
+        return np.zeros_like(found)
     if say is not None:
         say(f"{arm} ({emulated.combination.tumor_type}): {found[..., 0].size} interactions tried")
     for place in np.ndindex(found.shape[:2]):
