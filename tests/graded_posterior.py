@@ -20,9 +20,18 @@ DRUGS = ("A", "B", "C", "D")
 SINGLES = ("untreated", *DRUGS)
 COMBINATIONS = ("A + B", "A + C", "A + D", "B + C", "B + D", "C + D")
 COMMON = {
-    **{"mu_r": -2.6, "slowing_overlap": 0.5, "sigma_k": 0.2, "beta_growth": 0.5, "eta": 0.0},
-    **{"cross_resistance": 0.5, "sigma_spread_combination": 0.3, "mu_v": 5.35, "sigma_v": 0.1},
-    **{"deceleration": 0.3, "delta": 0.2, "sigma_p": 0.03},
+    "mu_r": -2.6,
+    "slowing_overlap": 0.5,
+    "sigma_k": 0.2,
+    "beta_growth": 0.5,
+    "eta": 0.0,
+    "cross_resistance": 0.5,
+    "sigma_spread_combination": 0.3,
+    "mu_v": 5.35,
+    "sigma_v": 0.1,
+    "deceleration": 0.3,
+    "delta": 0.2,
+    "sigma_p": 0.03,
 }
 
 
@@ -74,7 +83,8 @@ def a_singles_posterior(
 
 def graded_design(**changes: Any) -> TrialDesign:
     """Untreated and the single agents, 60 days."""
-    return a_design(model="graded_kill", arms=[{"name": arm} for arm in SINGLES], **changes)
+    arms = [{"name": arm} for arm in SINGLES]
+    return a_design(**{"model": "graded_kill", "arms": arms} | changes)
 
 
 def observed_mice(

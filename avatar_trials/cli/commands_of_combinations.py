@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avatar_trials.cli.options import Design, Unconverged, VolumesOption, folder_of, say
 from avatar_trials.cli.outputs import posterior_files, require_writable
 from avatar_trials.problems import InputError, Problem
+
+if TYPE_CHECKING:
+    from avatar_trials.evidence.combinations import Combination
 
 
 def predict_combination(
@@ -32,7 +35,7 @@ def predict_combination(
         str | None,
         typer.Option(
             "--hold-out-arm",
-            help="Calibrate all arms of the design but this one first, its other combinations included, and foresee it.",
+            help="Calibrate all other arms of the design first, its combinations included, and foresee this one.",
         ),
     ] = None,
     interactions: Annotated[
@@ -51,7 +54,6 @@ def predict_combination(
     Scores every predictor where the combination was given, says whether it beats independent action, writes
     combination_*.csv and interaction_weights.csv.
     """
-    from avatar_trials.calibrate import gates_of, require_passed
     from avatar_trials.card_files import load_design, load_interactions
     from avatar_trials.cli import combination_predictions as rooms
     from avatar_trials.cli import flow
@@ -78,11 +80,13 @@ def predict_combination(
     else:
         tree = rooms.singles_posterior(table, chosen, model, made, say=say)
     require_same_card(tree, model)
-    if not allow_unconverged:
+    if posterior is None and not allow_unconverged:
+        from avatar_trials.calibrate import gates_of, require_passed
+
         require_passed(gates_of(tree))
     table = rooms.known_mice(table, tree, say=say)
     study = rooms.study_for(table, chosen, wanted)
-    unseen = ()
+    unseen: tuple[Combination, ...] = ()
     if wanted is not None and wanted not in set(table.rows["arm"]):
         unseen = unseen_combinations(table, wanted, study)
     elif wanted is not None:

@@ -20,13 +20,13 @@ MORE, EXPLAINED, WORSE = "more than independent action", "explained by it", "wor
 SHIFTS, REACH = 81, 4.0
 CANNOT_TELL_WORDS = (
     "one mouse per avatar and arm cannot tell whether an avatar gained from both drugs or had a lucky mouse, nor "
-    "synergy of cells from drugs that serve different avatars or slow growth together; not shown to differ is not shown to be "
-    "the same"
+    "synergy of cells from drugs that serve different avatars or slow growth together; not shown to differ is not "
+    "shown to be the same"
 )
 VERDICT_WORDS = (
     "probability that the arm's mice lie below (shrink more than) independent action on latent curves, all by one "
-    "shift of the log relative volume at best response; prior of the shift {prior}; {more} from {probability:g} on, {worse} "
-    "from {less:g} down"
+    "shift of the log relative volume at best response; prior of the shift {prior}; {more} from {probability:g} on, "
+    "{worse} from {less:g} down"
 )
 VERDICT_COLUMNS = (
     *("tumor_type", "arm", "relation", "n_avatars", "p_beats_independent_action", "verdict"),

@@ -7,8 +7,6 @@ weighted. The priors scaled are those of the card, of the population; what they 
 
 from __future__ import annotations
 
-from typing import Any
-
 import arviz as az
 import numpy as np
 import pandas as pd
