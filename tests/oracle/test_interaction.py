@@ -181,10 +181,10 @@ def test_nothing_told_leaves_the_prior() -> None:
 
 
 def test_rules_are_in_their_order_of_kill() -> None:
-    """Bliss kills more than the highest single agent, which is no less than the latently better drug."""
+    """Bliss shrinks more than the highest single agent and than the latently better drug, as in the mice it made."""
     (one,) = emulated(observed_mice(a_singles_posterior(), 0.0, combinations=("A + B",)))
     depth = {name: float(np.nanmean(drawn.depth_pct)) for name, drawn in rule_outcomes(one).items()}
-    assert depth[ADDITIVE] < depth[HIGHEST] < depth[LATENT_BEST] + 1.0
+    assert depth[ADDITIVE] < min(depth[HIGHEST], depth[LATENT_BEST]) - 5.0
 
 
 def test_verdicts_on_arms_whose_truth_is_known() -> None:
