@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ from avatar_trials.evidence.latent_predictors import (
     predictions_of,
     rule_outcomes,
 )
-from avatar_trials.evidence.reference_predictors import Bootstrap, reference_predictions
+from avatar_trials.evidence.reference_predictors import DRAWS, Bootstrap, reference_predictions
 from avatar_trials.interaction_cards import InteractionCard
 
 LEVEL = 0.9
@@ -85,6 +85,7 @@ def foresee_combinations(
     seed: int,
     unseen: Sequence[Combination] = (),
     only: str | None = None,
+    reference_draws: int = DRAWS,
     say: Callable[[str], None] | None = None,
 ) -> ForeseenCombinations:
     """The combinations of a study, and `unseen` ones; of them only arm `only`, where told.
@@ -93,12 +94,7 @@ def foresee_combinations(
     combinations than the one foreseen, its own exponent takes the place of the learnt one, as their mice would count
     twice. Verdicts are of arms with mice.
     """
-    whole = Study(
-        *(study.rule, study.doubling, study.fewest),
-        (*study.combinations, *unseen),
-        study.arms,
-        study.left_out,
-    )
+    whole = replace(study, combinations=(*study.combinations, *unseen))
     seen = calibrated_combinations(tree)
     emulated = emulated_combinations(tree, whole, design, draws=draws, seed=seed)
     chosen = [i for i, one in enumerate(emulated) if only in (None, one.combination.arm)]
@@ -106,7 +102,8 @@ def foresee_combinations(
     if not seen or all(emulated[i].combination.arm in seen for i in chosen):
         likelihood = np.array([grid_log_likelihood(one, card, say=say).sum(axis=-1) for one in emulated])
         weights = weights_of(likelihood, [one.combination.arm for one in emulated], card)
-    references = reference_predictions(whole, Bootstrap(seed))
+    wanted = replace(whole, combinations=tuple(emulated[i].combination for i in chosen))
+    references = reference_predictions(wanted, Bootstrap(seed, draws=reference_draws))
     predictions: list[ArmPrediction] = []
     arms, survival, avatars, verdicts = [], [], [], []
     for i in chosen:

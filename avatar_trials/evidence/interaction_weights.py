@@ -48,10 +48,13 @@ def weights_of(log_likelihood: Floats, arms: Sequence[str], card: InteractionCar
     if log_likelihood.shape != expected or not np.isfinite(log_likelihood).all():
         raise ValueError(f"log likelihoods are numbers of shape {expected}: received {log_likelihood.shape}")
     law = _Law.of(card)
+    prior = _foreseen(law, {}, None)
+    if not arms:
+        nothing = np.zeros((0, *prior.shape))
+        return Weights(np.exp(prior), nothing, nothing)
     told = logsumexp(law.eta[None, ..., None] + log_likelihood[:, None, None], axis=3)
     relations = [card.relation(arm) for arm in arms]
     same = [canonical_arm(arm).casefold() for arm in arms]
-    prior = _foreseen(law, {}, None)
     without = [
         _foreseen(
             law,
@@ -65,8 +68,9 @@ def weights_of(log_likelihood: Floats, arms: Sequence[str], card: InteractionCar
         )
         for c in range(len(arms))
     ]
-    own = np.stack(without) + log_likelihood if arms else np.zeros((0, *prior.shape))
-    return Weights(np.exp(prior), np.exp(np.array(without)), np.exp(own - _total(own)))
+    own = np.stack(without) + log_likelihood
+    own = own - logsumexp(own, axis=(1, 2), keepdims=True)
+    return Weights(np.exp(prior), np.exp(np.stack(without)), np.exp(own))
 
 
 @dataclass(frozen=True)
@@ -115,11 +119,6 @@ def _log_masses(law: Any, points: Floats) -> Floats:
     above, below = law.sf(edges[:-1]), law.sf(edges[1:])
     mass = np.where(low > 0.5, above - below, high - low)
     return np.log(np.maximum(mass, np.finfo(float).tiny))
-
-
-def _total(log_weights: Floats) -> Floats:
-    total: Floats = logsumexp(log_weights, axis=(-2, -1), keepdims=True)
-    return total
 
 
 def _variance(weights: Floats, etas: Floats) -> Floats:

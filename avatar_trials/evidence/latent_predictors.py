@@ -26,8 +26,8 @@ LATENT_WORDS = {
     CALIBRATED: "avatars calibrated with all other arms; exponent drawn about the mean of the calibrated combinations",
     ADDITIVE: "kills add, and so do the drugs' slowings of growth: Bliss independence of cells",
     HIGHEST: "of each avatar the highest mean kill and the strongest slowing of its drugs, be they of one drug or two: "
-    "the limit of the p-norm; the kill's spread over cells is still that of both drugs, and can make it fade faster than "
-    "the better drug's",
+    "the limit of the p-norm; the kill's spread over cells is still that of both drugs, and can make it fade faster "
+    "than the better drug's",
     LATENT_BEST: "patient-level independent action (Palmer & Sorger 2017) on latent curves: a new mouse under the drug "
     "that is better for its avatar in that draw, so that no mouse is chosen for its luck",
 }

@@ -28,6 +28,7 @@ from tests.graded_posterior import (
     graded_design,
     observed_mice,
 )
+from tests.random_cohort import random_cohort
 
 CARD = load_interactions("pathways")
 FEW = ("A + B", "A + C", "B + D")
@@ -210,3 +211,14 @@ def test_verdicts_on_arms_whose_truth_is_known() -> None:
     means = {drug: one.mice.cohort.log_kill[:, :, one.mice.cohort.drugs.index(drug)].mean() for drug in "AB"}
     (same,) = emulated(instead(max(means, key=lambda drug: means[drug])))
     assert verdict_of(same, independent, CARD).verdict in (EXPLAINED, WORSE)
+
+
+def test_two_clones_take_an_exponent_too() -> None:
+    cohort = random_cohort(np.random.default_rng(8), n_trials=5)
+    told = interacting(cohort, "A + C", np.arange(5.0), 1.0)
+    np.testing.assert_array_equal(told.population["eta"], np.arange(5.0))
+    np.testing.assert_array_equal(told.population["slowing_overlap"], 1.0)
+    assert told.population["sigma_k"] is cohort.population["sigma_k"]
+    mice = new_mice(cohort, graded_design(), seed=2)
+    strong, weak = mice.volumes("A + C", eta=-1.0), mice.volumes("A + C", eta=3.0)
+    assert np.nanmin(strong, axis=-1).mean() < np.nanmin(weak, axis=-1).mean()
