@@ -17,7 +17,7 @@ from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
 
 if TYPE_CHECKING:
-    from avatar_trials.evidence.combinations import Study
+    from avatar_trials.evidence.combinations import Combination, Study
     from avatar_trials.evidence.foreseen_combinations import ForeseenCombinations
 
 SINGLES, HELD_OUT = "posterior_singles.nc", "posterior_without_arm.nc"
@@ -83,7 +83,22 @@ def known_mice(table: GrowthTable, tree: xr.DataTree, *, say: flow.Say) -> Growt
     return table.select(avatars=here, arms=arms)
 
 
-def study_for(table: GrowthTable, design: TrialDesign, arm: str | None) -> Study:
+def to_foresee(
+    table: GrowthTable, design: TrialDesign, arm: str | None
+) -> tuple[Study, tuple[Combination, ...]]:
+    """The study of a table, and arm `arm` where it has no mice. InputError where nothing can be foreseen, or not it."""
+    from avatar_trials.evidence.combinations import unseen_combinations
+
+    study = _study_for(table, design, arm)
+    if arm is None:
+        return study, ()
+    if arm not in set(table.rows["arm"]):
+        return study, unseen_combinations(table, arm, study)
+    _require_foreseeable(study, arm)
+    return study, ()
+
+
+def _study_for(table: GrowthTable, design: TrialDesign, arm: str | None) -> Study:
     """The study of a table under a design's rules; one without combinations where arm `arm` was never given."""
     from avatar_trials.evidence.combinations import FEWEST_AVATARS, LEFT_OUT_COLUMNS, Study, study_of
 
@@ -98,7 +113,7 @@ def study_for(table: GrowthTable, design: TrialDesign, arm: str | None) -> Study
     return Study(rules.mrecist_rule, rules.doubling, FEWEST_AVATARS, (), {}, nothing)
 
 
-def require_foreseeable(study: Study, arm: str) -> None:
+def _require_foreseeable(study: Study, arm: str) -> None:
     """InputError where a study leaves out a combination that has mice."""
     if arm in {one.arm for one in study.combinations}:
         return

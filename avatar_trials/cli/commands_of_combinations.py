@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from avatar_trials.cli.options import Design, Unconverged, VolumesOption, folder_of, say
 from avatar_trials.cli.outputs import posterior_files, require_writable
 from avatar_trials.problems import InputError, Problem
-
-if TYPE_CHECKING:
-    from avatar_trials.evidence.combinations import Combination
 
 
 def predict_combination(
@@ -58,7 +55,6 @@ def predict_combination(
     from avatar_trials.cli import combination_predictions as rooms
     from avatar_trials.cli import flow
     from avatar_trials.cli.trials import require_same_card
-    from avatar_trials.evidence.combinations import unseen_combinations
     from avatar_trials.evidence.foreseen_combinations import foresee_combinations
 
     if posterior is not None and hold_out_arm is not None:
@@ -73,6 +69,7 @@ def predict_combination(
         [*(out / name for name in rooms.TABLES), *(posterior_files(made) if posterior is None else ())]
     )
     table = flow.volumes_for(chosen, volumes, every_arm=True)
+    rooms.to_foresee(table, chosen, wanted)
     if posterior is not None:
         tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
     elif hold_out_arm is not None and wanted is not None:
@@ -85,12 +82,7 @@ def predict_combination(
 
         require_passed(gates_of(tree))
     table = rooms.known_mice(table, tree, say=say)
-    study = rooms.study_for(table, chosen, wanted)
-    unseen: tuple[Combination, ...] = ()
-    if wanted is not None and wanted not in set(table.rows["arm"]):
-        unseen = unseen_combinations(table, wanted, study)
-    elif wanted is not None:
-        rooms.require_foreseeable(study, wanted)
+    study, unseen = rooms.to_foresee(table, chosen, wanted)
     found = foresee_combinations(
         tree, study, chosen, card, draws=draws, seed=chosen.seed, unseen=unseen, only=wanted, say=say
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from avatar_trials.cli import main
-from avatar_trials.cli.combination_predictions import HELD_OUT, SINGLES, TABLES
+from avatar_trials.cli.combination_predictions import HELD_OUT, SINGLES, TABLES, WEIGHTS
 from avatar_trials.evidence.combination_scores import SCORE_COLUMNS
 from avatar_trials.evidence.interaction_verdict import EXPLAINED, MORE, VERDICT_COLUMNS, WORSE
 from avatar_trials.evidence.latent_predictors import AVATAR_COLUMNS, LEARNT
@@ -157,9 +157,7 @@ def test_the_single_agents_are_calibrated_first_and_nothing_else(
 ) -> None:
     """For real, too short to pass its gates: the posterior is there, has no combination, and is not used."""
     small_run(tmp_path)
-    design = (tmp_path / "d.toml").read_text("utf-8")
-    more = '[[arms]]\nname = "binimetinib + encorafenib"\n\n[visits]'
-    (tmp_path / "d.toml").write_text(design.replace("[visits]", more), "utf-8")
+    _with_both(tmp_path, avatars=12)
     monkeypatch.chdir(tmp_path)
     assert typed(monkeypatch, "d.toml", "--volumes", "volumes.csv", "-o", "out") == 4
     assert "did not pass its convergence gates" in capsys.readouterr().err
@@ -175,13 +173,35 @@ def test_all_but_one_arm_are_calibrated_where_it_is_held_out(
 ) -> None:
     """For real, too short to pass its gates and used all the same: the arm's mice are not in it."""
     small_run(tmp_path)
-    design = (tmp_path / "d.toml").read_text("utf-8")
-    more = '[[arms]]\nname = "binimetinib + encorafenib"\n\n[visits]'
-    (tmp_path / "d.toml").write_text(design.replace("[visits]", more), "utf-8")
+    _with_both(tmp_path, avatars=12)
     monkeypatch.chdir(tmp_path)
     asked = ("--volumes", "volumes.csv", "--hold-out-arm", "encorafenib+binimetinib", "-o", "out")
-    assert typed(monkeypatch, "d.toml", *asked, "--allow-unconverged", "--draws", "50") == 2
-    assert "4 avatars had it and each of its drugs alone, of 10 needed" in capsys.readouterr().err
+    assert typed(monkeypatch, "d.toml", *asked, "--allow-unconverged", "--draws", "50") == 0
+    assert LEARNT in capsys.readouterr().out
     tree = read_netcdf(tmp_path / "out" / HELD_OUT, kind="posterior")
     assert read_stamp(tree)["held_out"] == "binimetinib + encorafenib"
     assert "held out of the calibration" in tree.attrs["notices"]
+    assert (tmp_path / "out" / WEIGHTS).exists()
+
+
+def test_too_few_avatars_are_told_before_an_hour_of_sampling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_run(tmp_path)
+    _with_both(tmp_path, avatars=4)
+    monkeypatch.chdir(tmp_path)
+    for asked in (("--hold-out-arm", "encorafenib+binimetinib"), ()):
+        assert typed(monkeypatch, "d.toml", "--volumes", "volumes.csv", *asked, "-o", "out") == 2
+        assert "4 avatars had it and each of its drugs alone, of 10 needed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def _with_both(folder: Path, *, avatars: int) -> None:
+    """The design with the combination beside its single agents, and the volumes of some avatars."""
+    design = (folder / "d.toml").read_text("utf-8")
+    arms = "".join(f'[[arms]]\nname = "{arm}"\n\n' for arm in ("binimetinib", "binimetinib + encorafenib"))
+    design = design.replace('[[arms]]\nname = "binimetinib"\n\n', "").replace("[visits]", arms + "[visits]")
+    (folder / "d.toml").write_text(design, "utf-8")
+    lines = find_card("panels", "melanoma_synthetic").read_text("utf-8").splitlines(keepends=True)
+    wanted = ("#", "avatar,", *(f"SYN-{number:03}," for number in range(1, avatars + 1)))
+    (folder / "volumes.csv").write_text("".join(line for line in lines if line.startswith(wanted)), "utf-8")
