@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
-from avatar_trials.evidence.depth_density import DENSITY_WORDS, log_density
 from avatar_trials.evidence.forecasts import weighted_quantiles
 from avatar_trials.evidence.interaction import Emulated
 from avatar_trials.interaction_cards import InteractionCard
@@ -17,16 +17,16 @@ from avatar_trials.interaction_cards import InteractionCard
 Floats = NDArray[np.float64]
 
 MORE, EXPLAINED, WORSE = "more than independent action", "explained by it", "worse"
-SHIFTS, REACH = 81, 4.0
+SHIFTS, REACH = 401, 4.0
 CANNOT_TELL_WORDS = (
     "one mouse per avatar and arm cannot tell whether an avatar gained from both drugs or had a lucky mouse, nor "
     "synergy of cells from drugs that serve different avatars or slow growth together; not shown to differ is not "
     "shown to be the same"
 )
 VERDICT_WORDS = (
-    "probability that the arm's mice lie below (shrink more than) independent action on latent curves, all by one "
-    "shift of the log relative volume at best response; prior of the shift {prior}; {more} from {probability:g} on, "
-    "{worse} from {less:g} down"
+    "probability that the arm's mice lie below (shrink more than) independent action on latent curves: each mouse by "
+    "its place among its avatar's emulated mice under their better drug, as a normal deviate, all shifted alike; prior of "
+    "the shift {prior}; {more} from {probability:g} on, {worse} from {less:g} down"
 )
 VERDICT_COLUMNS = (
     *("tumor_type", "arm", "relation", "n_avatars", "p_beats_independent_action", "verdict"),
@@ -36,7 +36,7 @@ VERDICT_COLUMNS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """An arm against independent action: shift of log relative volume at best response, below 0 the arm did better."""
+    """An arm against independent action: shift in SDs of what is foreseen of a mouse, below 0 the arm did better."""
 
     tumor_type: str
     arm: str
@@ -51,20 +51,28 @@ class Verdict:
     method: str
 
 
-def verdict_of(emulated: Emulated, independent: ArmOutcomes, card: InteractionCard) -> Verdict:
-    """Verdict on a combination's observed mice; `independent` (T, avatar) are its avatars under their better drug.
+def log_likelihood_of_shifts(drawn: Floats, observed: Floats, shifts: Floats) -> Floats:
+    """Log likelihood (shift,) of observed values (avatar,) whose places among draws (T, avatar) are shifted.
 
-    Each avatar's emulated mice are shifted alike, before what cannot be read is put at the floor.
+    A place is an interval of a normal deviate: between the share of draws below and that of draws no higher, so that a
+    lump of draws, as at the detection limit, is known to no more than its width. Each avatar counts alike, however
+    narrowly it is foreseen. Avatars without a value or draws are left out.
     """
+    known = np.isfinite(observed) & np.isfinite(drawn).any(axis=0)
+    drawn, observed = drawn[:, known], observed[known]
+    n = np.isfinite(drawn).sum(axis=0) + 1.0
+    low = norm.ppf((drawn < observed).sum(axis=0) / n)
+    high = norm.ppf(((drawn <= observed).sum(axis=0) + 1.0) / n)
+    mass = norm.cdf(high - shifts[:, None]) - norm.cdf(low - shifts[:, None])
+    return np.log(np.maximum(mass, np.finfo(float).tiny)).sum(axis=1)
+
+
+def verdict_of(emulated: Emulated, independent: ArmOutcomes, card: InteractionCard) -> Verdict:
+    """Verdict on a combination's observed mice; `independent` (T, avatar) are its avatars under their better drug."""
     prior = card.priors["shift"]
     shifts = prior.location + prior.scale * np.linspace(-REACH, REACH, SHIFTS)
-    drawn, observed = emulated.depths(independent), emulated.observed
-    log_weight = np.array(
-        [
-            log_density(np.maximum(drawn + shift, emulated.floor), observed, emulated.floor).sum()
-            for shift in shifts
-        ]
-    )
+    observed = emulated.observed
+    log_weight = log_likelihood_of_shifts(emulated.depths(independent), observed, shifts)
     log_weight = log_weight + prior.law.logpdf(shifts)
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
@@ -84,7 +92,7 @@ def verdict_of(emulated: Emulated, independent: ArmOutcomes, card: InteractionCa
         float(lower),
         float(upper),
         CANNOT_TELL_WORDS,
-        f"{told}; {DENSITY_WORDS}",
+        told,
     )
 
 

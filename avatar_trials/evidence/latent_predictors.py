@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from avatar_trials.endpoints.arm_outcomes import RATES, ArmOutcomes
 from avatar_trials.evidence.combinations import ArmPrediction, predicted
+from avatar_trials.evidence.depth_density import DENSITY_WORDS
 from avatar_trials.evidence.interaction import Emulated
 from avatar_trials.interaction_cards import InteractionCard
 from avatar_trials.seeds import stream
@@ -22,7 +23,7 @@ LATENT_BEST = "latent best single agent"
 HIGHEST_ETA = 6.0
 LATENT_WORDS = {
     LEARNT: "avatars calibrated without combinations; exponent and share of slowing drawn by what the combinations of "
-    "other drugs tell, and the card's priors",
+    "other drugs tell, and the card's priors; likelihood: " + DENSITY_WORDS,
     CALIBRATED: "avatars calibrated with all other arms; exponent drawn about the mean of the calibrated combinations",
     ADDITIVE: "kills add, and so do the drugs' slowings of growth: Bliss independence of cells",
     HIGHEST: "of each avatar the highest mean kill and the strongest slowing of its drugs, be they of one drug or two: "

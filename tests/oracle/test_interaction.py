@@ -18,7 +18,13 @@ from avatar_trials.emulate.one_arm import interacting, latent_curves, new_mice
 from avatar_trials.evidence.combinations import study_of
 from avatar_trials.evidence.depth_density import log_density, log_relative_depth
 from avatar_trials.evidence.interaction import Emulated, emulated_combinations, grid_log_likelihood
-from avatar_trials.evidence.interaction_verdict import EXPLAINED, MORE, WORSE, verdict_of
+from avatar_trials.evidence.interaction_verdict import (
+    EXPLAINED,
+    MORE,
+    WORSE,
+    log_likelihood_of_shifts,
+    verdict_of,
+)
 from avatar_trials.evidence.interaction_weights import MEANS, SPREADS, weights_of
 from avatar_trials.evidence.latent_predictors import ADDITIVE, HIGHEST, LATENT_BEST, rule_outcomes
 from avatar_trials.intake import GrowthTable
@@ -212,6 +218,36 @@ def test_verdicts_on_arms_whose_truth_is_known() -> None:
     means = {drug: one.mice.cohort.log_kill[:, :, one.mice.cohort.drugs.index(drug)].mean() for drug in "AB"}
     (same,) = emulated(instead(max(means, key=lambda drug: means[drug])))
     assert verdict_of(same, independent, CARD).verdict in (EXPLAINED, WORSE)
+
+
+def test_mice_of_independent_action_are_explained_by_it_nine_times_in_ten() -> None:
+    """Its own emulated mice, one set after another: the probability is uniform, 80 % of them between 0.1 and 0.9."""
+    (one,) = emulated(observed_mice(a_singles_posterior(), 0.0, combinations=("A + B",)))
+    drawn = one.depths(rule_outcomes(one)[LATENT_BEST])
+    shifts = np.linspace(-4, 4, 401)
+    found = []
+    for k in range(100):
+        rest = np.delete(drawn, k, axis=0)
+        weight = np.exp(log_likelihood_of_shifts(rest, drawn[k], shifts))
+        found.append(weight[shifts < 0].sum() / weight.sum())
+    inside = np.mean([0.1 < p < 0.9 for p in found])
+    assert 0.65 < inside < 0.95
+    assert abs(np.mean(found) - 0.5) < 0.12
+
+
+def test_a_shift_is_of_normal_deviates_and_no_avatar_counts_for_being_foreseen_narrowly() -> None:
+    rng = np.random.default_rng(4)
+    drawn = rng.normal(0, 1, (4000, 3)) * np.array([0.01, 1.0, 5.0])
+    observed = np.array([-0.01, 0.5, 5.0])
+    shifts = np.linspace(-3, 3, 601)
+    likelihood = log_likelihood_of_shifts(drawn, observed, shifts)
+    assert shifts[likelihood.argmax()] == pytest.approx((-1.0 + 0.5 + 1.0) / 3, abs=0.06)
+    curve = likelihood - likelihood.max()
+    np.testing.assert_allclose(
+        curve, -1.5 * (shifts - shifts[likelihood.argmax()]) ** 2, atol=0.05, rtol=0.03
+    )
+    lump = log_likelihood_of_shifts(np.maximum(drawn, 0.0), np.zeros(3), shifts)
+    np.testing.assert_allclose(lump, 3 * stats.norm.logcdf(-shifts), atol=0.2)
 
 
 def test_two_clones_take_an_exponent_too() -> None:
