@@ -13,6 +13,7 @@ from typing import Any
 import pydantic
 
 from avatar_trials.designs import TrialDesign
+from avatar_trials.interaction_cards import InteractionCard
 from avatar_trials.library import find_card, known
 from avatar_trials.model_cards import ModelCard, inherit
 from avatar_trials.problems import InputError, Problem
@@ -34,6 +35,13 @@ def load_design(name_or_path: str | Path) -> TrialDesign:
     shown = str(name_or_path)
     content, raw, text = _read(find_card("trial_designs", name_or_path), shown)
     return _validated(TrialDesign, content, raw, text, shown)
+
+
+def load_interactions(name_or_path: str | Path) -> InteractionCard:
+    """Read an interaction card by name or path. Raises InputError with every problem and its line."""
+    shown = str(name_or_path)
+    content, raw, text = _read(find_card("interactions", name_or_path), shown)
+    return _validated(InteractionCard, content, raw, text, shown)
 
 
 def _read(path: Path, shown: str) -> tuple[dict[str, Any], bytes, str]:
@@ -89,7 +97,7 @@ def _with_inherited(
     return inherit(inherited, content), above + raw, text
 
 
-def _validated[CardType: (ModelCard, TrialDesign)](
+def _validated[CardType: (ModelCard, TrialDesign, InteractionCard)](
     kind: type[CardType], content: dict[str, Any], raw: bytes, text: str, shown: str
 ) -> CardType:
     if "sha256" in content:
@@ -145,11 +153,13 @@ def _line(text: str, place: tuple[str, ...]) -> int | None:
 
 
 def check_card(path: str | Path) -> list[Problem]:
-    """Problems of a design or model card file; never raises for what the file holds."""
+    """Problems of a design, model card or interaction card file; never raises for what the file holds."""
     try:
         text = Path(path).read_bytes().decode("utf-8", "replace") if Path(path).is_file() else ""
         if re.search(r"^\s*(kinetics|extends)\s*=", text, re.MULTILINE):
             load_model(path)
+        elif re.search(r"^\s*\[pathways\]", text, re.MULTILINE):
+            load_interactions(path)
         else:
             load_design(path)
     except InputError as error:

@@ -71,6 +71,17 @@ class Law(Card):
             return rng.lognormal(np.log(self.location), self.scale, size)
         return rng.beta(self.location, self.scale, size)
 
+    @property
+    def law(self) -> Any:
+        """The distribution as SciPy has it, frozen."""
+        from scipy import stats
+
+        if self.distribution == "normal":
+            return stats.norm(self.location, self.scale)
+        if self.distribution == "lognormal":
+            return stats.lognorm(self.scale, scale=self.location)
+        return stats.beta(self.location, self.scale)
+
     def __str__(self) -> str:
         return SHAPES[self.distribution].format(self.location, self.scale)
 

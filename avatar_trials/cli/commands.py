@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
 from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
@@ -26,8 +27,8 @@ app = typer.Typer(
 
 
 def list_library() -> None:
-    """List the trial designs, model cards, populations and synthetic panels that come with the program."""
-    from avatar_trials.card_files import load_design, load_model
+    """List the trial designs, model cards, interaction cards, populations and panels that come with the program."""
+    from avatar_trials.card_files import load_design, load_interactions, load_model
     from avatar_trials.cli import populations
     from avatar_trials.emulate import provenance
     from avatar_trials.library import known
@@ -38,6 +39,9 @@ def list_library() -> None:
     print("Model cards")
     for name in known("models"):
         print(f"  {name}: {load_model(name).title}")
+    print("Interaction cards")
+    for name in known("interactions"):
+        print(f"  {name}: {load_interactions(name).title}")
     names = known("populations")
     if names:
         print("Populations (new avatars are drawn from them)")
@@ -50,7 +54,7 @@ def list_library() -> None:
 
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(readout, agree, report, checks, compare),
+    *(predict_combination, readout, agree, report, checks, compare),
 )
 for command in IN_ORDER:
     app.command()(command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,6 +144,32 @@ def study_of(
         raise InputError(Problem("S06", "error", what, fix, table.source))
     frame = pd.DataFrame(left_out, columns=list(LEFT_OUT_COLUMNS))
     return Study(rule, doubling, fewest, tuple(found), arms, frame)
+
+
+def unseen_combinations(table: GrowthTable, arm: str, study: Study) -> tuple[Combination, ...]:
+    """A combination that no mouse of a table was given, by tumour type: avatars with a mouse under each drug alone.
+
+    Its own mice are blanks, which nothing is scored by. InputError for an arm of fewer than two drugs, and where no
+    tumour type has an avatar with a mouse with a baseline under each drug.
+    """
+    drugs = drugs_of(arm)
+    mice = response_table(table, rule=study.rule, doubling=study.doubling)
+    blanks = mice[mice["arm"].isin(drugs)].groupby("avatar", sort=False, as_index=False).first()
+    blanks = blanks.assign(arm=arm, category="", depth_of_response_pct=np.nan, doubled=False)
+    both = pd.concat([mice, blanks], ignore_index=True)
+    types = table.avatars["tumor_type"].reindex(both["avatar"]).fillna("").to_numpy()
+    found = []
+    for tumor_type, of_type in both.groupby(types, sort=True):
+        if set(drugs) <= set(of_type["arm"]):
+            found.append(Combination(str(tumor_type), _unseen(matched_mice(of_type, arm))))
+    return tuple(found) if found else (Combination("", _unseen(matched_mice(both, arm))),)
+
+
+def _unseen(mice: MatchedMice) -> MatchedMice:
+    blank = replace(mice.combination, time_days=np.full_like(mice.combination.time_days, np.nan))
+    average = mice.best_average_pct.copy()
+    average[0] = np.nan
+    return replace(mice, combination=blank, best_average_pct=average)
 
 
 def predicted(predictor: str, combination: Combination, outcomes: ArmOutcomes) -> ArmPrediction:

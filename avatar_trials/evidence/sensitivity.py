@@ -7,8 +7,6 @@ weighted. The priors scaled are those of the card, of the population; what they 
 
 from __future__ import annotations
 
-from typing import Any
-
 import arviz as az
 import numpy as np
 import pandas as pd
@@ -17,7 +15,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from avatar_trials.card_parts import Law
 from avatar_trials.evidence.check import Check, not_computed
 from avatar_trials.evidence.drawing import FAILED, FAINT, INK, panels
 from avatar_trials.model_cards import BY_CLASS, ModelCard
@@ -99,7 +96,7 @@ def log_prior(posterior: xr.Dataset, card: ModelCard) -> Floats:
             covariance = prior.scale**2 * card.drug_correlation(drugs)
             total += stats.multivariate_normal(cov=covariance).logpdf(drawn - prior.location)
             continue
-        density = _law(prior).logpdf(drawn)
+        density = prior.law.logpdf(drawn)
         total += density.reshape(*total.shape, -1).sum(axis=-1)
     return total
 
@@ -111,13 +108,6 @@ def diagnosis(prior: float, likelihood: float, noise: dict[str, float]) -> str:
     if likelihood >= max(THRESHOLD, noise["likelihood"]):
         return CONFLICT
     return UNSURE if noise["likelihood"] > THRESHOLD else LED
-
-
-def _law(prior: Law) -> Any:
-    a, b = prior.location, prior.scale
-    if prior.distribution == "normal":
-        return stats.norm(a, b)
-    return stats.lognorm(b, scale=a) if prior.distribution == "lognormal" else stats.beta(a, b)
 
 
 def _names(posterior: xr.Dataset) -> list[str]:

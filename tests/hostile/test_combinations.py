@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from avatar_trials.card_files import check_card, load_interactions
 from avatar_trials.endpoints import against_independent_action, better_of, either_works, matched_mice
 from avatar_trials.evidence.combination_scores import score_differences, score_table
-from avatar_trials.evidence.combinations import ArmPrediction, study_of
+from avatar_trials.evidence.combinations import ArmPrediction, study_of, unseen_combinations
+from avatar_trials.evidence.interaction_weights import weights_of
 from avatar_trials.evidence.reference_predictors import (
     OTHER_COMBINATIONS,
     Bootstrap,
@@ -20,6 +23,7 @@ from avatar_trials.evidence.reference_predictors import (
     reference_predictions,
 )
 from avatar_trials.evidence.sample_scores import crps
+from avatar_trials.library import find_card
 from avatar_trials.problems import InputError
 from tests.combination_panel import DAYS, panel, together
 
@@ -203,3 +207,54 @@ def test_variants_and_samples_that_are_unknown_or_not_numbers_are_named() -> Non
     for drawn, seen in (([1.0, np.inf], 1.0), ([1.0, np.nan], 1.0), ([1.0, 2.0], np.nan)):
         with pytest.raises(ValueError, match="must be finite"):
             crps(drawn, seen)
+
+
+BAD_CARDS = {
+    "a pathway that is not there": (
+        'parallel = [["receptor"',
+        'parallel = [["hormone"',
+        "which is no pathway",
+    ),
+    "a drug on two pathways": ('JAK = ["INC424"]', 'JAK = ["INC424", "LEE011"]', "on several: lee011"),
+    "a prior that is missing": ("[priors.shift]", "[priors.shifted]", "prior shift is missing"),
+    "an SD below 0 possible": ('distribution = "lognormal"', 'distribution = "normal"', "must be lognormal"),
+    "a grid that falls": ("eta = [-1.5, 3.0]", "eta = [3.0, -1.5]", "eta goes up"),
+    "shares in disorder": (
+        "slowing_overlap = [0.0, 0.5, 1.0]",
+        "slowing_overlap = [0.5, 0.0]",
+        "must increase",
+    ),
+    "a share above 1": ("slowing_overlap = [0.0, 0.5, 1.0]", "slowing_overlap = [2.0]", "less than or equal"),
+    "a verdict from less than even": ("probability = 0.9", "probability = 0.4", "greater than 0.5"),
+    "an unknown key": ("[verdict]", 'colour = "red"\n[verdict]', "unknown key colour"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CARDS)
+def test_an_interaction_card_that_cannot_be_is_refused_with_its_line(case: str, tmp_path: Path) -> None:
+    old, new, words = BAD_CARDS[case]
+    text = find_card("interactions", "pathways").read_text("utf-8")
+    assert old in text
+    file = tmp_path / "card.toml"
+    file.write_text(text.replace(old, new, 1), "utf-8")
+    with pytest.raises(InputError) as refused:
+        load_interactions(file)
+    assert words in str(refused.value)
+    assert check_card(file) == list(refused.value.problems)
+
+
+def test_a_combination_that_was_never_given_needs_its_drugs_alone() -> None:
+    table = panel()
+    study = study_of(table, rule="pct_sheet")
+    (found,) = unseen_combinations(table, "B + C", study)
+    assert found.mice.avatars == tuple(f"CM{i}" for i in range(12))
+    assert not found.mice.combination.evaluable.any()
+    with pytest.raises(InputError, match="no arm 'D'"):
+        unseen_combinations(table, "B + D", study)
+
+
+def test_likelihoods_that_are_no_numbers_are_a_programming_error() -> None:
+    card = load_interactions("pathways")
+    with pytest.raises(ValueError, match=r"numbers of shape \(1, 19, 3\)"):
+        weights_of(np.full((1, 19, 3), np.nan), ["A + B"], card)
+    assert weights_of(np.zeros((0, 19, 3)), [], card).prior.sum() == pytest.approx(1.0)

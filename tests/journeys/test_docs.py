@@ -164,7 +164,7 @@ def commands() -> dict[str, str]:
     """Help text by command."""
     runner = CliRunner()
     listed = runner.invoke(app, ["--help"]).output.split("Commands:", 1)[1]
-    names = re.findall(r"^  (\w+) ", listed, re.MULTILINE)
+    names = re.findall(r"^  ([\w-]+) ", listed, re.MULTILINE)
     return {name: runner.invoke(app, [name, "--help"]).output for name in names}
 
 
@@ -175,7 +175,7 @@ def options(text: str) -> set[str]:
 
 def test_the_table_of_commands_is_what_help_says() -> None:
     helped = commands()
-    rows = re.findall(r"^\| (`\w+.*?) \|(.*)\|$", section(README, "Commands"), re.MULTILINE)
+    rows = re.findall(r"^\| (`[\w-]+.*?) \|(.*)\|$", section(README, "Commands"), re.MULTILINE)
     named = {cell.strip("`").split()[0]: cell + rest for cell, rest in rows}
     assert set(named) == set(helped)
     for name, row in named.items():
@@ -186,7 +186,7 @@ def test_every_typed_command_line_exists() -> None:
     helped = commands()
     typed = []
     for page in (README, (ROOT / "CONTRIBUTING.md").read_text("utf-8")):
-        typed += re.findall(r"avatar-trials (\w+)([^`\n]*)", page)
+        typed += re.findall(r"avatar-trials ([\w-]+)([^`\n]*)", page)
     assert {name for name, _ in typed} >= {"run", "check"}
     for name, rest in typed:
         assert name in helped

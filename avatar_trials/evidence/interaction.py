@@ -1,0 +1,142 @@
+"""Interactions of drugs, learnt combination by combination with avatars that were calibrated without any combination.
+
+Modular ("cut") inference: the avatars' growth, kills and slowings come from a posterior of untreated and single-agent
+mice, draw by draw, and do not learn from the combinations (Plummer 2015, Stat. Comput. 25:37; Jacob et al. 2017,
+arXiv:1708.08719). At each point of a grid of interactions a combination's arm is emulated for those avatars, on the
+design's visits and by its rules of leaving, never on the mice's own visit days: those tell how long a mouse lived.
+The likelihood is the product over avatars of the density of what was observed among that avatar's own emulated mice:
+here the single agents of the same avatar come in. It is a product of marginal densities: what all avatars share in a
+draw is averaged within each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from avatar_trials.designs import TrialDesign
+from avatar_trials.emulate import cohort_from_posterior
+from avatar_trials.emulate.one_arm import NewMice, new_mice
+from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
+from avatar_trials.endpoints.tables import responses
+from avatar_trials.evidence.combinations import Combination, Study
+from avatar_trials.evidence.depth_density import log_density, log_relative_depth
+from avatar_trials.evidence.interaction_weights import Weights
+from avatar_trials.interaction_cards import InteractionCard
+
+Floats = NDArray[np.float64]
+
+WEIGHT_COLUMNS = (
+    *("tumor_type", "arm", "relation", "eta", "slowing_overlap"),
+    *("prior", "without_its_mice", "with_its_mice", "contraction"),
+)
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """A combination's arm as the calibrated avatars would be emulated in it: new mice, and how they are called."""
+
+    combination: Combination
+    mice: NewMice
+    rule: str
+    doubling: str
+
+    def outcomes(self, volumes: Floats) -> ArmOutcomes:
+        """Outcomes (T, avatar) of volumes (T, avatar, visit)."""
+        found = responses(self.mice.days, volumes, self.rule, self.doubling)
+        return ArmOutcomes(
+            category=found["category"],
+            depth_pct=found["depth_of_response_pct"],
+            time_days=found["time_to_doubling_days"],
+            doubled=found["doubled"],
+        )
+
+    @property
+    def floor(self) -> float:
+        """Log relative volume of a tumour at the detection limit that started as most do."""
+        cohort = self.mice.cohort
+        return float(np.log(cohort.detection_limit_mm3) - cohort.population["mu_v"].mean())
+
+    @property
+    def observed(self) -> Floats:
+        """Log relative volume (avatar,) at best response of the observed mice."""
+        return log_relative_depth(self.combination.mice.combination.depth_pct[0], self.floor)
+
+    def depths(self, outcomes: ArmOutcomes) -> Floats:
+        """The same (T, avatar) of emulated mice."""
+        return log_relative_depth(outcomes.depth_pct, self.floor)
+
+
+def emulated_combinations(
+    tree: xr.DataTree, study: Study, design: TrialDesign, *, draws: int, seed: int
+) -> list[Emulated]:
+    """Each combination of a study with `draws` of its avatars' joint posterior; all have the same draws and luck.
+
+    InputError for avatars the posterior does not have.
+    """
+    return [
+        Emulated(
+            one,
+            new_mice(
+                cohort_from_posterior(tree, draws, seed=seed, avatars=one.mice.avatars), design, seed=seed
+            ),
+            study.rule,
+            study.doubling,
+        )
+        for one in study.combinations
+    ]
+
+
+def grid_log_likelihood(
+    emulated: Emulated, card: InteractionCard, *, say: Callable[[str], None] | None = None
+) -> Floats:
+    """Log likelihood (eta, overlap, avatar) of a combination's observed mice at each point of the card's grid.
+
+    One point's trials are held at a time. The luck of the emulated mice is the same at all points.
+    """
+    etas, overlaps = card.grid.etas, card.grid.overlaps
+    found = np.empty((len(etas), len(overlaps), len(emulated.combination.mice.avatars)))
+    arm, observed = emulated.combination.arm, emulated.observed
+    if not np.isfinite(observed).any():
+        return np.zeros_like(found)
+    if say is not None:
+        say(f"{arm} ({emulated.combination.tumor_type}): {found[..., 0].size} interactions tried")
+    for place in np.ndindex(found.shape[:2]):
+        volumes = emulated.mice.volumes(arm, eta=etas[place[0]], overlap=overlaps[place[1]])
+        drawn = emulated.depths(emulated.outcomes(volumes))
+        found[place] = log_density(drawn, observed, emulated.floor)
+    return found
+
+
+def weights_table(
+    combinations: Sequence[Combination], weights: Weights, card: InteractionCard
+) -> pd.DataFrame:
+    """One row a combination and point of the grid, columns WEIGHT_COLUMNS.
+
+    contraction: 1 - variance of eta without its mice over the prior's; about 0, the others told nothing.
+    """
+    etas, overlaps = np.meshgrid(card.grid.etas, card.grid.overlaps, indexing="ij")
+    parts = [
+        pd.DataFrame(
+            {
+                "tumor_type": one.tumor_type,
+                "arm": one.arm,
+                "relation": card.relation(one.arm),
+                "eta": etas.ravel(),
+                "slowing_overlap": overlaps.ravel(),
+                "prior": weights.prior.ravel(),
+                "without_its_mice": weights.without[i].ravel(),
+                "with_its_mice": weights.with_own[i].ravel(),
+                "contraction": contraction,
+            }
+        )
+        for i, (one, contraction) in enumerate(
+            zip(combinations, weights.contraction(card.grid.etas), strict=True)
+        )
+    ]
+    return pd.concat(parts, ignore_index=True)[list(WEIGHT_COLUMNS)]

@@ -1,0 +1,114 @@
+"""What an interaction card may say: pathways of drugs, priors of their interaction, its grid; frozen."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, Literal
+
+import numpy as np
+import pydantic
+from numpy.typing import NDArray
+from pydantic import Field
+
+from avatar_trials.arms import drugs_of
+from avatar_trials.card_parts import FITTING, Card, Law, Number, Support, Whole
+
+PRIORS: dict[str, Support] = {
+    "eta": "real",
+    "eta_relation": "real",
+    "eta_combination_sd": "positive",
+    "slowing_overlap": "share",
+    "shift": "real",
+}
+SAME, PARALLEL, UNRELATED, UNKNOWN = "same pathway", "parallel pathways", "unrelated pathways", "unknown"
+RELATIONS = (SAME, PARALLEL, UNRELATED, UNKNOWN)
+Share = Annotated[Number, Field(ge=0, le=1)]
+
+
+class Grid(Card):
+    """Points at which an interaction is tried: log exponents from `eta[0]` to `eta[1]`, and shares of slowing."""
+
+    eta: tuple[Number, Number]
+    eta_steps: Annotated[Whole, Field(ge=3, le=200)]
+    slowing_overlap: Annotated[tuple[Share, ...], Field(min_length=1, max_length=11)]
+
+    @pydantic.model_validator(mode="after")
+    def _ascending(self) -> Grid:
+        if not self.eta[0] < self.eta[1]:
+            raise ValueError(f"eta goes up from its first to its second number, got {self.eta}")
+        if any(b <= a for a, b in itertools.pairwise(self.slowing_overlap)):
+            raise ValueError("slowing_overlap must increase")
+        return self
+
+    @property
+    def etas(self) -> NDArray[np.float64]:
+        """Log exponents (eta,)."""
+        return np.linspace(*self.eta, self.eta_steps)
+
+    @property
+    def overlaps(self) -> NDArray[np.float64]:
+        """Shares (overlap,) of the weaker drugs' slowing."""
+        return np.array(self.slowing_overlap)
+
+
+class Verdict(Card):
+    """From which probability on a verdict says more than that an arm is explained by independent action."""
+
+    probability: Annotated[Number, Field(gt=0.5, lt=1)]
+    source: str
+
+
+class InteractionCard(Card):
+    """Which pathway each drug is on, which pathways run in parallel, and the priors of interactions."""
+
+    schema_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    title: str
+    source: str
+    pathways: dict[str, tuple[str, ...]]
+    parallel: tuple[tuple[str, str], ...] = ()
+    priors: dict[str, Law]
+    grid: Grid
+    verdict: Verdict
+    sha256: str = ""
+
+    @pydantic.field_validator("pathways")
+    @classmethod
+    def _one_pathway_each(cls, pathways: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        folded = [drug.casefold() for drugs in pathways.values() for drug in drugs]
+        twice = sorted({drug for drug in folded if folded.count(drug) > 1})
+        if twice:
+            raise ValueError(f"a drug is on one pathway; on several: {', '.join(twice)}")
+        return pathways
+
+    @pydantic.model_validator(mode="after")
+    def _complete(self) -> InteractionCard:
+        unfit = [f"prior {name} is missing" for name in PRIORS if name not in self.priors]
+        unfit += [f"unknown prior {name}" for name in self.priors if name not in PRIORS]
+        unfit += [
+            f"{name} has a {law.distribution} prior, must be {' or '.join(FITTING[PRIORS[name]])}"
+            for name, law in self.priors.items()
+            if name in PRIORS and law.distribution not in FITTING[PRIORS[name]]
+        ]
+        strange = sorted({name for pair in self.parallel for name in pair} - set(self.pathways))
+        unfit += [f"parallel names {name}, which is no pathway of the card" for name in strange]
+        if unfit:
+            raise ValueError("; ".join(unfit))
+        return self
+
+    def relation(self, arm: str) -> str:
+        """Relation (RELATIONS) of an arm's drugs: the closest of any two of them."""
+        path_of = {drug.casefold(): name for name, drugs in self.pathways.items() for drug in drugs}
+        parallel = {frozenset(pair) for pair in self.parallel}
+        paths = [path_of.get(drug.casefold()) for drug in drugs_of(arm)]
+        found = {
+            UNKNOWN
+            if a is None or b is None
+            else SAME
+            if a == b
+            else PARALLEL
+            if frozenset((a, b)) in parallel
+            else UNRELATED
+            for a, b in itertools.combinations(paths, 2)
+        }
+        return next((name for name in RELATIONS if name in found), UNKNOWN)

@@ -1,0 +1,207 @@
+"""Combinations foreseen on the command line: from a posterior of single agents, refused in words, calibrated first."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from avatar_trials.cli import main
+from avatar_trials.cli.combination_predictions import HELD_OUT, SINGLES, TABLES, WEIGHTS
+from avatar_trials.evidence.combination_scores import SCORE_COLUMNS
+from avatar_trials.evidence.interaction_verdict import EXPLAINED, MORE, VERDICT_COLUMNS, WORSE
+from avatar_trials.evidence.latent_predictors import AVATAR_COLUMNS, LEARNT
+from avatar_trials.intake import write_tidy
+from avatar_trials.library import find_card
+from avatar_trials.stamp import read_netcdf, read_stamp, write_netcdf
+from tests.graded_posterior import a_singles_posterior, observed_mice
+from tests.journeys.test_cli import small_run
+
+ARMS = ("untreated", "A", "B", "C", "D")
+DESIGN = """\
+schema_version = 1
+name = "singles"
+title = "t"
+question = "q"
+model = "graded_kill"
+seed = 7
+replicates = 12
+arms = [{arms}]
+[cohort]
+panel = "melanoma_synthetic"
+tumor_type = "CM"
+[visits]
+horizon_days = 60
+[stopping]
+size_mm3 = 1500
+[stopping.removal]
+from_relative_volume = [0.0, 2.0]
+hazard_per_day = [0.003, 0.1]
+source = "counted"
+[endpoints]
+mrecist_rule = "pct_sheet"
+"""
+CARD = find_card("interactions", "pathways").read_text("utf-8")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a design, a quick interaction card, a posterior of single agents and mice of combinations."""
+    tree = a_singles_posterior(draws=60)
+    table = observed_mice(tree, 0.5, combinations=("A + B", "A + C", "B + D"))
+    write_tidy(table, tmp_path / "mice.csv")
+    design = DESIGN.replace("{arms}", ", ".join(f'{{name = "{arm}"}}' for arm in ARMS))
+    (tmp_path / "d.toml").write_text(design, "utf-8")
+    card = CARD.replace("eta_steps = 19", "eta_steps = 4").replace("[0.0, 0.5, 1.0]", "[0.5]")
+    (tmp_path / "quick.toml").write_text(card, "utf-8")
+    write_netcdf(tree, tmp_path / "singles.nc", {"gates_passed": True})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["avatar-trials", "predict-combination", *arguments])
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+GIVEN = ("d.toml", "--volumes", "mice.csv", "--posterior", "singles.nc", "--interactions", "quick.toml")
+
+
+def test_every_combination_is_foreseen_scored_and_judged(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, *GIVEN, "--draws", "50", "-o", "out") == 0
+    told = capsys.readouterr()
+    assert {path.name for path in (place / "out").iterdir()} == set(TABLES)
+    scores = pd.read_csv(place / "out" / "combination_scores.csv")
+    assert tuple(scores.columns) == (*SCORE_COLUMNS, "calibrated_on_arm")
+    assert scores["predictor"].nunique() == 7
+    assert not scores["calibrated_on_arm"].any()
+    verdicts = pd.read_csv(place / "out" / "combination_verdicts.csv")
+    assert tuple(verdicts.columns) == VERDICT_COLUMNS
+    assert set(verdicts["verdict"]) <= {MORE, EXPLAINED, WORSE}
+    avatars = pd.read_csv(place / "out" / "combination_avatars.csv")
+    assert tuple(avatars.columns) == AVATAR_COLUMNS
+    assert set(avatars["predictor"]) == {LEARNT}
+    differences = pd.read_csv(place / "out" / "combination_differences.csv")
+    assert set(differences["predictor"]) == {LEARNT}
+    assert "What cannot be told" in told.out
+    assert "A + B (CM):" in told.out
+    assert "NO EVIDENCE" not in told.out
+
+
+def test_a_combination_that_nobody_was_given(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, *GIVEN, "--arm", "D + C", "--draws", "50", "-o", "out") == 0
+    assert "C + D" in capsys.readouterr().out
+    written = {path.name for path in (place / "out").iterdir()}
+    assert "combination_predictions.csv" in written
+    assert not written & {"combination_scores.csv", "combination_verdicts.csv"}
+    frame = pd.read_csv(place / "out" / "combination_predictions.csv")
+    assert set(frame["arm"]) == {"C + D"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--arm", "A"), 2, "is no combination"),
+        (("--arm", "A +"), 2, "beside a +"),
+        (("--arm", "A + Q"), 2, "no arm 'Q'"),
+        (("--hold-out-arm", "A + B"), 2, "Give one of them"),
+        (("--interactions", "roads"), 2, "Known names: pathways"),
+        (("--draws", "5"), 2, "greater than or equal to 50"),
+        (("-o", "mice.csv"), 3, "is no folder"),
+    ],
+)
+def test_what_cannot_be_foreseen_is_refused_in_words(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    code: int,
+    told: str,
+) -> None:
+    before = sorted(place.rglob("*"))
+    assert typed(monkeypatch, *GIVEN, *arguments) == code
+    assert told in capsys.readouterr().err
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_posterior_that_did_not_pass_or_knows_other_avatars_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = a_singles_posterior(draws=60)
+    write_netcdf(tree, place / "failed.nc", {"gates_passed": False})
+    assert typed(monkeypatch, *GIVEN[:4], "failed.nc", *GIVEN[5:]) == 4
+    assert "did not pass its convergence gates" in capsys.readouterr().err
+    named = [f"Y-{i}" for i in range(16)]
+    other = tree.map_over_datasets(
+        lambda data: data.assign_coords(avatar=named) if "avatar" in data.dims else data
+    )
+    other.attrs = tree.attrs
+    write_netcdf(other, place / "other.nc", {"gates_passed": True})
+    assert typed(monkeypatch, *GIVEN[:4], "other.nc", *GIVEN[5:]) == 2
+    assert "the posterior knows none of the avatars" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_single_agents_are_calibrated_first_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For real, too short to pass its gates: the posterior is there, has no combination, and is not used."""
+    small_run(tmp_path)
+    _with_both(tmp_path, avatars=12)
+    monkeypatch.chdir(tmp_path)
+    assert typed(monkeypatch, "d.toml", "--volumes", "volumes.csv", "-o", "out") == 4
+    assert "did not pass its convergence gates" in capsys.readouterr().err
+    tree = read_netcdf(tmp_path / "out" / SINGLES, kind="posterior")
+    assert read_stamp(tree)["gates_passed"] is False
+    assert not any("+" in arm for arm in tree["constant_data"].to_dataset()["arm"].values.astype(str))
+    assert not list((tmp_path / "out").glob("*.csv"))
+
+
+@pytest.mark.slow
+def test_all_but_one_arm_are_calibrated_where_it_is_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For real, too short to pass its gates and used all the same: the arm's mice are not in it."""
+    small_run(tmp_path)
+    _with_both(tmp_path, avatars=12)
+    monkeypatch.chdir(tmp_path)
+    asked = ("--volumes", "volumes.csv", "--hold-out-arm", "encorafenib+binimetinib", "-o", "out")
+    assert typed(monkeypatch, "d.toml", *asked, "--allow-unconverged", "--draws", "50") == 0
+    assert LEARNT in capsys.readouterr().out
+    tree = read_netcdf(tmp_path / "out" / HELD_OUT, kind="posterior")
+    assert read_stamp(tree)["held_out"] == "binimetinib + encorafenib"
+    assert "held out of the calibration" in tree.attrs["notices"]
+    assert (tmp_path / "out" / WEIGHTS).exists()
+
+
+def test_too_few_avatars_are_told_before_an_hour_of_sampling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_run(tmp_path)
+    _with_both(tmp_path, avatars=4)
+    monkeypatch.chdir(tmp_path)
+    for asked in (("--hold-out-arm", "encorafenib+binimetinib"), ()):
+        assert typed(monkeypatch, "d.toml", "--volumes", "volumes.csv", *asked, "-o", "out") == 2
+        assert "4 avatars had it and each of its drugs alone, of 10 needed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def _with_both(folder: Path, *, avatars: int) -> None:
+    """The design with the combination beside its single agents, and the volumes of some avatars."""
+    design = (folder / "d.toml").read_text("utf-8")
+    arms = "".join(f'[[arms]]\nname = "{arm}"\n\n' for arm in ("binimetinib", "binimetinib + encorafenib"))
+    design = design.replace('[[arms]]\nname = "binimetinib"\n\n', "").replace("[visits]", arms + "[visits]")
+    (folder / "d.toml").write_text(design, "utf-8")
+    lines = find_card("panels", "melanoma_synthetic").read_text("utf-8").splitlines(keepends=True)
+    wanted = ("#", "avatar,", *(f"SYN-{number:03}," for number in range(1, avatars + 1)))
+    (folder / "volumes.csv").write_text("".join(line for line in lines if line.startswith(wanted)), "utf-8")

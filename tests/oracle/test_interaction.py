@@ -1,0 +1,261 @@
+"""Interactions of combinations against what is known: planted exponents, sums written out, the trial emulator."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, stats
+
+from avatar_trials.card_files import load_interactions
+from avatar_trials.emulate import cohort_from_posterior, emulate_trials
+from avatar_trials.emulate.one_arm import interacting, latent_curves, new_mice
+from avatar_trials.evidence.combinations import study_of
+from avatar_trials.evidence.depth_density import log_density, log_relative_depth
+from avatar_trials.evidence.interaction import Emulated, emulated_combinations, grid_log_likelihood
+from avatar_trials.evidence.interaction_verdict import (
+    EXPLAINED,
+    MORE,
+    WORSE,
+    log_likelihood_of_shifts,
+    verdict_of,
+)
+from avatar_trials.evidence.interaction_weights import MEANS, SPREADS, weights_of
+from avatar_trials.evidence.latent_predictors import ADDITIVE, HIGHEST, LATENT_BEST, rule_outcomes
+from avatar_trials.intake import GrowthTable
+from avatar_trials.interaction_cards import InteractionCard
+from tests.graded_posterior import (
+    COMBINATIONS,
+    a_singles_posterior,
+    graded_design,
+    observed_mice,
+)
+from tests.random_cohort import random_cohort
+
+CARD = load_interactions("pathways")
+FEW = ("A + B", "A + C", "B + D")
+
+
+def coarse(steps: int = 7, overlaps: tuple[float, ...] = (0.5,)) -> InteractionCard:
+    """The card on fewer points: etas -1.5, -0.75, ... 3."""
+    grid = CARD.grid.model_copy(update={"eta_steps": steps, "slowing_overlap": overlaps})
+    return CARD.model_copy(update={"grid": grid})
+
+
+def emulated(table: GrowthTable, draws: int = 120) -> list[Emulated]:
+    study = study_of(table, rule="pct_sheet")
+    return emulated_combinations(a_singles_posterior(), study, graded_design(), draws=draws, seed=5)
+
+
+@cache
+def learnt_mean(eta: float) -> tuple[float, float]:
+    """Mean and SD of a combination's exponent by the others', all planted alike."""
+    card = coarse()
+    found = emulated(observed_mice(a_singles_posterior(), eta, combinations=COMBINATIONS[:4]))
+    told = np.array([grid_log_likelihood(one, card).sum(axis=-1) for one in found])
+    weights = weights_of(told, [one.combination.arm for one in found], card)
+    of_eta = weights.without.sum(axis=-1).mean(axis=0)
+    mean = float(of_eta @ card.grid.etas)
+    return mean, math.sqrt(float(of_eta @ card.grid.etas**2) - mean**2)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.5])
+def test_a_planted_exponent_is_found_by_the_other_combinations(eta: float) -> None:
+    mean, sd = learnt_mean(eta)
+    assert abs(mean - eta) < 0.6
+    assert sd < 0.9 * CARD.priors["eta"].scale
+
+
+def test_exponents_that_differ_are_told_apart() -> None:
+    assert learnt_mean(1.5)[0] - learnt_mean(0.0)[0] > 0.6
+
+
+def test_one_arm_is_the_arm_of_a_whole_trial_bit_for_bit() -> None:
+    cohort = cohort_from_posterior(a_singles_posterior(), 6, seed=3)
+    trial = emulate_trials(cohort, graded_design(), seed=9)
+    mice = new_mice(cohort, graded_design(), seed=9)
+    for arm in ("untreated", "C"):
+        np.testing.assert_array_equal(mice.volumes(arm), trial["volume_mm3"].sel(arm=arm).values)
+    both = graded_design(arms=[{"name": "A + B"}])
+    told = interacting(cohort, "B + A", 0.7, 0.25)
+    expected = emulate_trials(told, both, seed=9)["volume_mm3"].values[:, :, 0]
+    np.testing.assert_array_equal(mice.volumes("A + B", eta=0.7, overlap=0.25), expected)
+
+
+def test_the_better_drug_is_chosen_by_the_avatar_and_not_by_its_mouse() -> None:
+    cohort = cohort_from_posterior(a_singles_posterior(), 40, seed=3)
+    mice = new_mice(cohort, graded_design(), seed=9)
+    days = mice.days
+    curves = {drug: latent_curves(cohort, drug, days) for drug in ("A", "B")}
+    found = mice.volumes_under_better_drug("A + B")
+    for t, i in itertools.product(range(40), range(len(cohort.avatars))):
+        reach = {}
+        for drug, curve in curves.items():
+            doubled = np.flatnonzero(curve[t, i] >= math.log(2))
+            reach[drug] = days[doubled[0]] if len(doubled) else np.inf
+        if reach["A"] != reach["B"]:
+            better = max(reach, key=lambda drug: reach[drug])
+            np.testing.assert_array_equal(found[t, i], mice.volumes(better)[t, i])
+            break
+    lucky = np.fmin(np.nanmin(mice.volumes("A"), axis=-1), np.nanmin(mice.volumes("B"), axis=-1))
+    assert np.nanmin(found, axis=-1).mean() > lucky.mean()
+
+
+def test_the_latent_curve_is_the_mouse_without_luck() -> None:
+    """Growth, slowing and a gamma-spread kill, decelerating above the start, by plain arithmetic."""
+    cohort = cohort_from_posterior(a_singles_posterior(), 2, seed=3)
+    days = np.array([0.0, 10.0, 50.0])
+    found = latent_curves(cohort, "B", days)
+    for t, i in itertools.product(range(2), range(3)):
+        growth = math.exp(cohort.log_r[t, i] - cohort.slowing[t, i, 1])
+        follows = cohort.population["beta_growth"][t] * (cohort.log_r[t, i] - cohort.population["mu_r"][t])
+        kill = math.exp(cohort.log_kill[t, i, 1] + follows)
+        spread = math.exp(cohort.log_spread[t, i, 1])
+        c = cohort.deceleration_avatar[t, i]
+        for day, value in zip(days, found[t, i], strict=True):
+            m = growth * day - kill / spread * math.log1p(spread * day)
+            assert value == pytest.approx(min(m, 0) + math.log1p(c * max(m, 0)) / c, abs=1e-12)
+
+
+def test_the_density_of_a_depth_is_one_in_all_and_the_kernels_are_silvermans() -> None:
+    rng = np.random.default_rng(2)
+    floor = -2.6
+    drawn = np.maximum(rng.normal(-1.8, 0.9, (300, 2)), floor)
+    drawn[3, 0] = np.nan
+    above = drawn[np.isfinite(drawn[:, 0]) & (drawn[:, 0] > floor), 0]
+    q75, q25 = np.quantile(above, [0.75, 0.25])
+    h = 0.9 * min(above.std(ddof=1), (q75 - q25) / 1.349) * len(above) ** -0.2
+    everyone = drawn[np.isfinite(drawn)]
+    for y in (-2.5, -1.0, 4.0):
+        kernels = stats.norm.pdf(y, above, h) + stats.norm.pdf(y, 2 * floor - above, h)
+        wide = stats.t(4, everyone.mean(), everyone.std(ddof=1)).pdf(y)
+        expected = math.log((kernels.sum() + wide) / 300)
+        assert log_density(drawn, np.array([y, y]), floor)[0] == pytest.approx(expected, rel=1e-9)
+    lump = math.exp(log_density(drawn, np.array([floor, floor]), floor)[0])
+
+    def density(y: float) -> float:
+        return math.exp(log_density(drawn, np.array([y, y]), floor)[0])
+
+    smooth = integrate.quad(density, floor + 1e-9, 8.0, limit=200)[0]
+    assert lump + smooth == pytest.approx(1.0, abs=0.01)
+    np.testing.assert_array_equal(log_density(drawn, np.array([np.nan, np.nan]), floor), 0.0)
+    assert log_relative_depth([-100.0, -50.0, 20.0], floor) == pytest.approx(
+        [floor, math.log(0.5), math.log(1.2)]
+    )
+
+
+def test_weights_are_the_sums_written_out() -> None:
+    """Three combinations of two relations, by loops over every mean, relation, spread and share."""
+    card = coarse(4, (0.0, 1.0))
+    arms = ["encorafenib + binimetinib", "BKM120 + BYL719", "BKM120 + encorafenib"]
+    assert [card.relation(arm) for arm in arms] == ["same pathway", "same pathway", "parallel pathways"]
+    told = np.random.default_rng(1).normal(0, 2, (3, 4, 2))
+
+    def masses(law: Any, points: np.ndarray) -> np.ndarray:
+        edges = [-np.inf, *((points[1:] + points[:-1]) / 2), np.inf]
+        return np.diff(law.cdf(edges))
+
+    etas, tau_law = card.grid.etas, card.priors["eta_combination_sd"]
+    mu, share = (
+        masses(card.priors["eta"].law, MEANS),
+        masses(card.priors["slowing_overlap"].law, np.array([0.0, 1.0])),
+    )
+    of_relation = np.array([masses(stats.norm(m, card.priors["eta_relation"].scale), MEANS) for m in MEANS])
+    expected = np.zeros((4, 2))
+    for tau in stats.lognorm(tau_law.scale, scale=tau_law.location).ppf(SPREADS):
+        of_eta = np.array([masses(stats.norm(m, tau), etas) for m in MEANS])
+        for o in range(2):
+            said = [of_eta @ np.exp(told[i, :, o]) for i in range(3)]
+            for k in range(len(MEANS)):
+                parallel = of_relation[k] @ said[2]
+                own = (of_relation[k] * said[1]) @ of_eta
+                expected[:, o] += mu[k] * share[o] * parallel * own
+    found = weights_of(told, arms, card)
+    np.testing.assert_allclose(found.without[0], expected / expected.sum(), rtol=1e-8)
+    own_too = expected * np.exp(told[0])
+    np.testing.assert_allclose(found.with_own[0], own_too / own_too.sum(), rtol=1e-8)
+
+
+def test_nothing_told_leaves_the_prior() -> None:
+    weights = weights_of(np.zeros((3, 19, 3)), ["A + B", "encorafenib + trametinib", "BKM120 + LEE011"], CARD)
+    np.testing.assert_allclose(weights.without, np.broadcast_to(weights.prior, (3, 19, 3)), atol=1e-12)
+    np.testing.assert_allclose(weights.contraction(CARD.grid.etas), 0.0, atol=1e-9)
+    assert weights.prior.sum() == pytest.approx(1.0)
+
+
+def test_rules_are_in_their_order_of_kill() -> None:
+    """Bliss shrinks more than the highest single agent and than the latently better drug, as in the mice it made."""
+    (one,) = emulated(observed_mice(a_singles_posterior(), 0.0, combinations=("A + B",)))
+    depth = {name: float(np.nanmean(drawn.depth_pct)) for name, drawn in rule_outcomes(one).items()}
+    assert depth[ADDITIVE] < min(depth[HIGHEST], depth[LATENT_BEST]) - 5.0
+
+
+def test_verdicts_on_arms_whose_truth_is_known() -> None:
+    tree = a_singles_posterior()
+    synergy = observed_mice(tree, -1.0, overlap=1.0, combinations=("A + B",))
+    (one,) = emulated(synergy)
+    independent = rule_outcomes(one)[LATENT_BEST]
+    found = verdict_of(one, independent, CARD)
+    assert (found.verdict, found.shift < 0) == (MORE, True)
+
+    rows = synergy.rows.copy()
+    singles = observed_mice(tree, 0.0, seed=78, combinations=()).rows
+
+    def instead(arm: str) -> GrowthTable:
+        mice = singles[singles["arm"] == arm].assign(arm="A + B")
+        kept = rows[rows["arm"] != "A + B"]
+        return GrowthTable(
+            pd.concat([kept, mice], ignore_index=True), synergy.avatars, (), "mice.csv", "", True
+        )
+
+    (worse,) = emulated(instead("untreated"))
+    assert verdict_of(worse, independent, CARD).verdict == WORSE
+    means = {drug: one.mice.cohort.log_kill[:, :, one.mice.cohort.drugs.index(drug)].mean() for drug in "AB"}
+    (same,) = emulated(instead(max(means, key=lambda drug: means[drug])))
+    assert verdict_of(same, independent, CARD).verdict in (EXPLAINED, WORSE)
+
+
+def test_mice_of_independent_action_are_explained_by_it_nine_times_in_ten() -> None:
+    """Its own emulated mice, one set after another: the probability is uniform, 80 % of them between 0.1 and 0.9."""
+    (one,) = emulated(observed_mice(a_singles_posterior(), 0.0, combinations=("A + B",)))
+    drawn = one.depths(rule_outcomes(one)[LATENT_BEST])
+    shifts = np.linspace(-4, 4, 401)
+    found = []
+    for k in range(100):
+        rest = np.delete(drawn, k, axis=0)
+        weight = np.exp(log_likelihood_of_shifts(rest, drawn[k], shifts))
+        found.append(weight[shifts < 0].sum() / weight.sum())
+    inside = np.mean([0.1 < p < 0.9 for p in found])
+    assert 0.65 < inside < 0.95
+    assert abs(np.mean(found) - 0.5) < 0.12
+
+
+def test_a_shift_is_of_normal_deviates_and_no_avatar_counts_for_being_foreseen_narrowly() -> None:
+    rng = np.random.default_rng(4)
+    drawn = rng.normal(0, 1, (4000, 3)) * np.array([0.01, 1.0, 5.0])
+    observed = np.array([-0.01, 0.5, 5.0])
+    shifts = np.linspace(-3, 3, 601)
+    likelihood = log_likelihood_of_shifts(drawn, observed, shifts)
+    assert shifts[likelihood.argmax()] == pytest.approx((-1.0 + 0.5 + 1.0) / 3, abs=0.06)
+    curve = likelihood - likelihood.max()
+    np.testing.assert_allclose(
+        curve, -1.5 * (shifts - shifts[likelihood.argmax()]) ** 2, atol=0.05, rtol=0.03
+    )
+    lump = log_likelihood_of_shifts(np.maximum(drawn, 0.0), np.zeros(3), shifts)
+    np.testing.assert_allclose(lump, 3 * stats.norm.logcdf(-shifts), atol=0.2)
+
+
+def test_two_clones_take_an_exponent_too() -> None:
+    cohort = random_cohort(np.random.default_rng(8), n_trials=5)
+    told = interacting(cohort, "A + C", np.arange(5.0), 1.0)
+    np.testing.assert_array_equal(told.population["eta"], np.arange(5.0))
+    np.testing.assert_array_equal(told.population["slowing_overlap"], 1.0)
+    assert told.population["sigma_k"] is cohort.population["sigma_k"]
+    mice = new_mice(cohort, graded_design(), seed=2)
+    strong, weak = mice.volumes("A + C", eta=-1.0), mice.volumes("A + C", eta=3.0)
+    assert np.nanmin(strong, axis=-1).mean() < np.nanmin(weak, axis=-1).mean()
