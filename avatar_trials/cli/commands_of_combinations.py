@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avatar_trials.cli.options import Design, Unconverged, VolumesOption, folder_of, say
+from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, say
 from avatar_trials.cli.outputs import posterior_files, require_writable
 from avatar_trials.problems import InputError, Problem
 
@@ -66,7 +66,8 @@ def predict_combination(
     wanted = None if named is None else rooms.arm_named(named)
     made = out / (rooms.HELD_OUT if hold_out_arm is not None else rooms.SINGLES)
     require_writable(
-        [*(out / name for name in rooms.TABLES), *(posterior_files(made) if posterior is None else ())]
+        [*(out / name for name in rooms.TABLES), *(posterior_files(made) if posterior is None else ())],
+        reads=[*files_of(design, chosen), posterior, volumes],
     )
     table = flow.volumes_for(chosen, volumes, every_arm=True)
     rooms.to_foresee(table, chosen, wanted)

@@ -85,11 +85,16 @@ def folder_of(design: str) -> Path | None:
 
 def files_of(design: str, chosen: TrialDesign) -> list[Path]:
     """Files of a design, its model card and its panel, those that there are."""
-    from avatar_trials.library import find_card
+    from avatar_trials.library import Kind, find_card
 
     beside = folder_of(design)
     found = []
-    for kind, name in (("trial_designs", design), ("models", chosen.model), ("panels", chosen.cohort.panel)):
+    named: tuple[tuple[Kind, str], ...] = (
+        ("trial_designs", design),
+        ("models", chosen.model),
+        ("panels", chosen.cohort.panel),
+    )
+    for kind, name in named:
         with contextlib.suppress(InputError):
             found.append(find_card(kind, name, beside=beside.parent if beside else None))
     return found

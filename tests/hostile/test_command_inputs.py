@@ -153,7 +153,7 @@ def test_every_arm_of_unknown_drugs_is_told(refused: Refused, source: tuple[str,
 def typed_posterior() -> None:
     """The frozen posterior, its avatars all of tumour type CM."""
     tree = read_netcdf(FROZEN, kind="posterior")
-    avatars = tree["posterior"]["avatar"].values
+    avatars = tree["posterior"].to_dataset()["avatar"].values
     types = xr.Dataset({"tumor_type_of": ("each_avatar", ["CM"] * len(avatars))}, {"each_avatar": avatars})
     tree["constant_data"] = xr.DataTree(tree["constant_data"].to_dataset().merge(types))
     write_netcdf(tree, TYPED, {"gates_passed": True})

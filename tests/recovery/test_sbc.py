@@ -154,10 +154,16 @@ def test_exchanged_readings_are_the_readings_of_the_model(card: str) -> None:
 def posterior_of(truth: Replicate, card: ModelCard) -> xr.DataTree:
     """A truth as the only draw of a posterior."""
     cohort = truth.cohort
-    dims = {"log_r": ("avatar",), "wander_avatar": ("avatar",), "eta_combination": ("combination",)}
+    dims: dict[str, tuple[str, ...]] = {
+        "log_r": ("avatar",),
+        "wander_avatar": ("avatar",),
+        "eta_combination": ("combination",),
+    }
     dims |= dict.fromkeys(("log_kill", "log_spread", "slowing"), ("avatar", "drug"))
     dims |= {} if card.fixed("deceleration") is not None else {"deceleration_avatar": ("avatar",)}
-    values = {name: (("chain", "draw", *of), getattr(cohort, name)[None]) for name, of in dims.items()}
+    values: dict[str, Any] = {
+        name: (("chain", "draw", *of), getattr(cohort, name)[None]) for name, of in dims.items()
+    }
     for name, drawn in truth.population.items():
         values[name] = (("chain", "draw", "drug")[: 1 + drawn.ndim], drawn[None])
     coords = {"avatar": list(cohort.avatars), "drug": list(cohort.drugs)}
