@@ -25,8 +25,8 @@ CANNOT_TELL_WORDS = (
 )
 VERDICT_WORDS = (
     "probability that the arm's mice lie below (shrink more than) independent action on latent curves: each mouse by "
-    "its place among its avatar's emulated mice under their better drug, as a normal deviate, all shifted alike; prior of "
-    "the shift {prior}; {more} from {probability:g} on, {worse} from {less:g} down"
+    "its place among its avatar's emulated mice under their better drug, as a normal deviate, all shifted alike; "
+    "prior of the shift {prior}; {more} from {probability:g} on, {worse} from {less:g} down"
 )
 VERDICT_COLUMNS = (
     *("tumor_type", "arm", "relation", "n_avatars", "p_beats_independent_action", "verdict"),
