@@ -27,8 +27,8 @@ CANNOT_TELL_WORDS = (
 VERDICT_WORDS = (
     "probability that the arm's mice lie below (shrink more than) independent action on latent curves: each mouse by "
     "its place among its avatar's emulated mice under their better drug, as a normal deviate, all shifted alike; the "
-    "shift is below that of the drugs' own mice from theirs (single_agents_shift, the model's misfit); prior of a shift "
-    "{prior}; {more} from {probability:g} on, {worse} from {less:g} down"
+    "shift is below that of the drugs' own mice from theirs (single_agents_shift, the model's misfit); prior "
+    "of a shift {prior}; {more} from {probability:g} on, {worse} from {less:g} down"
 )
 VERDICT_COLUMNS = (
     *("tumor_type", "arm", "relation", "n_avatars", "p_beats_independent_action", "verdict"),
