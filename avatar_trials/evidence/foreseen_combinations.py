@@ -32,6 +32,7 @@ from avatar_trials.evidence.latent_predictors import (
     learnt_outcomes,
     predictions_of,
     rule_outcomes,
+    single_outcomes,
 )
 from avatar_trials.evidence.reference_predictors import DRAWS, Bootstrap, reference_predictions
 from avatar_trials.interaction_cards import InteractionCard
@@ -126,7 +127,7 @@ def foresee_combinations(
         survival += [_survival_rows(one, name, drawn) for name, drawn in outcomes.items()]
         avatars.append(avatar_table(one, main, outcomes[main]))
         if np.isfinite(one.observed).any():
-            verdicts.append(verdict_of(one, outcomes[LATENT_BEST], card))
+            verdicts.append(verdict_of(one, outcomes[LATENT_BEST], single_outcomes(one), card))
     return ForeseenCombinations(
         whole,
         tuple(predictions),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -25,12 +26,13 @@ CANNOT_TELL_WORDS = (
 )
 VERDICT_WORDS = (
     "probability that the arm's mice lie below (shrink more than) independent action on latent curves: each mouse by "
-    "its place among its avatar's emulated mice under their better drug, as a normal deviate, all shifted alike; prior "
-    "of the shift {prior}; {more} from {probability:g} on, {worse} from {less:g} down"
+    "its place among its avatar's emulated mice under their better drug, as a normal deviate, all shifted alike; the "
+    "shift is below that of the drugs' own mice from theirs (single_agents_shift, the model's misfit); prior "
+    "of a shift {prior}; {more} from {probability:g} on, {worse} from {less:g} down"
 )
 VERDICT_COLUMNS = (
     *("tumor_type", "arm", "relation", "n_avatars", "p_beats_independent_action", "verdict"),
-    *("shift", "shift_lower_90", "shift_upper_90", "cannot_tell", "method"),
+    *("shift", "shift_lower_90", "shift_upper_90", "single_agents_shift", "cannot_tell", "method"),
 )
 
 
@@ -47,6 +49,7 @@ class Verdict:
     shift: float
     shift_lower_90: float
     shift_upper_90: float
+    single_agents_shift: float
     cannot_tell: str
     method: str
 
@@ -67,16 +70,31 @@ def log_likelihood_of_shifts(drawn: Floats, observed: Floats, shifts: Floats) ->
     return np.log(np.maximum(mass, np.finfo(float).tiny)).sum(axis=1)
 
 
-def verdict_of(emulated: Emulated, independent: ArmOutcomes, card: InteractionCard) -> Verdict:
-    """Verdict on a combination's observed mice; `independent` (T, avatar) are its avatars under their better drug."""
+def verdict_of(
+    emulated: Emulated, independent: ArmOutcomes, alone: Sequence[ArmOutcomes], card: InteractionCard
+) -> Verdict:
+    """Verdict on a combination's observed mice, beside the misfit of its single agents' mice.
+
+    `independent` (T, avatar): its avatars emulated under their better drug; `alone`: under each drug, in the order of
+    the combination's. What the single agents' own mice are shifted by is the model's, not the combination's.
+    """
     prior = card.priors["shift"]
     shifts = prior.location + prior.scale * np.linspace(-REACH, REACH, SHIFTS)
+
+    def weight_of(outcomes: ArmOutcomes, observed: Floats) -> Floats:
+        log_weight = log_likelihood_of_shifts(emulated.depths(outcomes), observed, shifts)
+        log_weight = log_weight + prior.law.logpdf(shifts)
+        weight = np.exp(log_weight - log_weight.max())
+        return weight / weight.sum()
+
+    misfits = [
+        float(weight_of(own, emulated.depths(seen)[0]) @ shifts)
+        for own, seen in zip(alone, emulated.combination.mice.alone, strict=True)
+    ]
+    misfit = float(np.mean(misfits))
     observed = emulated.observed
-    log_weight = log_likelihood_of_shifts(emulated.depths(independent), observed, shifts)
-    log_weight = log_weight + prior.law.logpdf(shifts)
-    weight = np.exp(log_weight - log_weight.max())
-    weight /= weight.sum()
-    better = float(weight[shifts < 0].sum() + 0.5 * weight[shifts == 0].sum())
+    weight = weight_of(independent, observed)
+    better = float(np.interp(misfit, shifts, np.cumsum(weight) - 0.5 * weight))
     lower, middle, upper = weighted_quantiles(shifts[:, None], weight[:, None], (0.05, 0.5, 0.95))[:, 0]
     sure = card.verdict.probability
     one = emulated.combination
@@ -91,6 +109,7 @@ def verdict_of(emulated: Emulated, independent: ArmOutcomes, card: InteractionCa
         float(middle),
         float(lower),
         float(upper),
+        misfit,
         CANNOT_TELL_WORDS,
         told,
     )

@@ -63,6 +63,11 @@ def rule_outcomes(emulated: Emulated) -> dict[str, ArmOutcomes]:
     }
 
 
+def single_outcomes(emulated: Emulated) -> list[ArmOutcomes]:
+    """Outcomes (T, avatar) of the avatars' new mice under each of the combination's drugs alone."""
+    return [emulated.outcomes(emulated.mice.volumes(drug)) for drug in emulated.combination.mice.drugs]
+
+
 def calibrated_outcomes(emulated: Emulated) -> ArmOutcomes:
     """Outcomes (T, avatar) with the exponent that the posterior has for a combination it was not calibrated on."""
     return emulated.outcomes(emulated.mice.volumes(emulated.combination.arm))

@@ -26,7 +26,13 @@ from avatar_trials.evidence.interaction_verdict import (
     verdict_of,
 )
 from avatar_trials.evidence.interaction_weights import MEANS, SPREADS, weights_of
-from avatar_trials.evidence.latent_predictors import ADDITIVE, HIGHEST, LATENT_BEST, rule_outcomes
+from avatar_trials.evidence.latent_predictors import (
+    ADDITIVE,
+    HIGHEST,
+    LATENT_BEST,
+    rule_outcomes,
+    single_outcomes,
+)
 from avatar_trials.intake import GrowthTable
 from avatar_trials.interaction_cards import InteractionCard
 from tests.graded_posterior import (
@@ -199,8 +205,9 @@ def test_verdicts_on_arms_whose_truth_is_known() -> None:
     tree = a_singles_posterior()
     synergy = observed_mice(tree, -1.0, overlap=1.0, combinations=("A + B",))
     (one,) = emulated(synergy)
-    independent = rule_outcomes(one)[LATENT_BEST]
-    found = verdict_of(one, independent, CARD)
+    independent, alone = rule_outcomes(one)[LATENT_BEST], single_outcomes(one)
+    found = verdict_of(one, independent, alone, CARD)
+    assert abs(found.single_agents_shift) < 0.4
     assert (found.verdict, found.shift < 0) == (MORE, True)
 
     rows = synergy.rows.copy()
@@ -214,10 +221,17 @@ def test_verdicts_on_arms_whose_truth_is_known() -> None:
         )
 
     (worse,) = emulated(instead("untreated"))
-    assert verdict_of(worse, independent, CARD).verdict == WORSE
+    assert verdict_of(worse, independent, alone, CARD).verdict == WORSE
+    misfit = verdict_of(worse, alone[0], [independent, independent], CARD)
+    assert misfit.single_agents_shift == pytest.approx(
+        np.mean(
+            [_shift(one.depths(independent), one.depths(seen)[0]) for seen in one.combination.mice.alone]
+        ),
+        abs=0.02,
+    )
     means = {drug: one.mice.cohort.log_kill[:, :, one.mice.cohort.drugs.index(drug)].mean() for drug in "AB"}
     (same,) = emulated(instead(max(means, key=lambda drug: means[drug])))
-    assert verdict_of(same, independent, CARD).verdict in (EXPLAINED, WORSE)
+    assert verdict_of(same, independent, alone, CARD).verdict in (EXPLAINED, WORSE)
 
 
 def test_mice_of_independent_action_are_explained_by_it_nine_times_in_ten() -> None:
@@ -259,3 +273,26 @@ def test_two_clones_take_an_exponent_too() -> None:
     mice = new_mice(cohort, graded_design(), seed=2)
     strong, weak = mice.volumes("A + C", eta=-1.0), mice.volumes("A + C", eta=3.0)
     assert np.nanmin(strong, axis=-1).mean() < np.nanmin(weak, axis=-1).mean()
+
+
+def _shift(drawn: np.ndarray, observed: np.ndarray) -> float:
+    """Posterior mean of a shift under the card's prior, by a grid of this test's own."""
+    shifts = np.linspace(-5, 5, 1001)
+    law = stats.norm(CARD.priors["shift"].location, CARD.priors["shift"].scale)
+    weight = np.exp(log_likelihood_of_shifts(drawn, observed, shifts)) * law.pdf(shifts)
+    return float(weight @ shifts / weight.sum())
+
+
+def test_what_the_single_agents_are_off_by_is_not_held_against_the_combination() -> None:
+    """All mice drawn from a posterior that kills more than the one they are compared with."""
+    tree = a_singles_posterior()
+    strong = tree.copy(deep=True)
+    strong["posterior"] = tree["posterior"].to_dataset().assign(log_kill=lambda data: data["log_kill"] - 0.8)
+    strong.attrs = tree.attrs
+    (one,) = emulated(observed_mice(strong, 6.0, overlap=0.0, combinations=("A + B",)))
+    independent = rule_outcomes(one)[LATENT_BEST]
+    found = verdict_of(one, independent, single_outcomes(one), CARD)
+    bare = np.exp(log_likelihood_of_shifts(one.depths(independent), one.observed, np.array([-0.5, 0.0, 0.5])))
+    assert bare[2] > 20 * bare[0]
+    assert found.single_agents_shift > 0.3
+    assert found.p_beats_independent_action > 0.05
