@@ -69,12 +69,12 @@ def readings(curves: Curves, card: ModelCard, log_start: Any) -> None:
         alignment, scatter = prior("cross_resistance", card), prior("sigma_spread_combination", card)
     if len(several):
         which = np.array([curves.combinations.index(curves.curve_arm[n + k]) for k in several])
-        of_drug = levels[avatar[several]]
-        mean = graded.arm_log_kill(of_drug, given[several], exponents[which], pt)
+        place, present = drugs_given(given[several])
+        cells = avatar[several][:, None], place
+        mean = graded.arm_log_kill(levels[cells], present, exponents[which], pt)
         spread = np.zeros(len(several))
         if law.spreads:
-            of_spread = spreads[avatar[several]]
-            spread = graded.arm_log_spread(of_drug, of_spread, given[several], alignment, mean, pt)
+            spread = graded.arm_log_spread(levels[cells], spreads[cells], present, alignment, mean, pt)
             spread = spread + scatter * spread_deviation[several]
         together = law.log_kill_of(log_total[several], spread, follow_up[several], pt)
         density = pm.logp(pm.Normal.dist(mean, prior("sigma_k", card)), together - grown[several])
@@ -114,6 +114,14 @@ def stretched_slope(slope: Any) -> Any:
     return SLOPE_REACH * np.arcsinh(slope / SLOPE_REACH)
 
 
+def drugs_given(given: Any) -> tuple[Any, Any]:
+    """Of each mouse (mouse, drug) the drugs it is given, and which of these are there where others have more; both
+    (mouse, most given). Of some dozens of drugs a mouse has one or two."""
+    most = int(given.sum(axis=1).max(initial=1))
+    place = np.argsort(~given.astype(bool), axis=1, kind="stable")[:, :most]
+    return place, np.take_along_axis(given.astype(bool), place, axis=1)
+
+
 def _of_avatar(name: Literal["deceleration", "wander"], card: ModelCard) -> Any:
     """Each avatar's own (avatar,) of a positive parameter, log-normal about the common one with `omega_<name>`."""
     fixed = card.fixed(name)
@@ -132,7 +140,8 @@ def _slowing(avatar: Any, given: Any, card: ModelCard) -> Any:
     between = prior("omega_slowing", card) * prior("omega_slowing_of_drug", card)
     log_level = populations.by_class("mu_slowing", card)[None, :] + between[None, :] * deviation
     level = pm.Deterministic("slowing", pt.exp(log_level), dims=("avatar", "drug"))
-    return graded.arm_slowing(level[avatar], given, prior("slowing_overlap", card), pt)
+    place, present = drugs_given(given)
+    return graded.arm_slowing(level[avatar[:, None], place], present, prior("slowing_overlap", card), pt)
 
 
 def _spreads(deviation: Any, avatar: Any, given: Any, card: ModelCard) -> tuple[Any, Any]:

@@ -22,7 +22,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
 
-from avatar_trials.calibrate import likelihood
+from avatar_trials.calibrate import array_math, likelihood
 from avatar_trials.calibrate.likelihood import Visits, filtered
 
 Floats = NDArray[np.float64]
@@ -31,13 +31,15 @@ _BY_MOUSE, _SHARED = 6, 3
 _GRADED, _FADING, _STEADY, _REGROWING = range(4)
 CODES = {"graded_kill": _GRADED, "claret": _FADING, "exponential": _STEADY, "stein_fojo": _REGROWING}
 DECELERATIONS = {"power": 0, "gompertz": 1}
+# Visits worked on together: their columns stay in the cache of a core.
+_TOGETHER = 4000
 
 
 @numba.njit(error_model="numpy")
 def curve_and_slopes(
     code: int, growth: float, shape: float, spread: float, day: float
 ) -> tuple[float, float, float, float]:
-    """log(V/V0) of a law of kill without deceleration, and its slopes by growth, shape and spread.
+    """log(V/V0) of a law of kill other than `graded_kill`, without deceleration, and its slopes in turn.
 
     kill = shape x spread; a law without a spread is given spread 1.
     """
@@ -49,13 +51,50 @@ def curve_and_slopes(
         m = math.log(-math.expm1(-grown) + math.exp(-killed - grown)) + grown if day > 0.0 else 0.0
         by_kill = -day * math.exp(-killed - m)
         return m, day * math.exp(grown - m), by_kill * spread, by_kill * shape
-    if code == _GRADED:
-        part, slope = -math.log1p(x), -1.0 / (1.0 + x)
-    elif code == _FADING:
+    if code == _FADING:
         part, slope = math.expm1(-x), -math.exp(-x)
     else:
         part, slope = -x, -1.0
     return growth * day + shape * part, day, part, shape * slope * day
+
+
+@numba.njit(error_model="numpy")
+def _unlimited(
+    code: int, growth: Floats, shape: Floats, spread: Floats, day: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """`curve_and_slopes` of visits (obs,), each with its mouse's growth, shape and spread."""
+    if code == _GRADED:
+        x = spread * day
+        part = -array_math.log1p(x)
+        return growth * day + shape * part, day, part, -shape * day / (1.0 + x)
+    n = len(day)
+    m, by_growth, by_shape, by_spread = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        m[i], by_growth[i], by_shape[i], by_spread[i] = curve_and_slopes(
+            code, growth[i], shape[i], spread[i], day[i]
+        )
+    return m, by_growth, by_shape, by_spread
+
+
+@numba.njit(error_model="numpy")
+def _limited(slows: int, m: Floats, c: Floats) -> tuple[Floats, Floats, Floats]:
+    """log(V/V0) with deceleration `c`, and its slopes by `m`, that without, and by `c`; all (obs,)."""
+    n = len(m)
+    held, less, slope, by_c = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        held[i] = c[i] * max(m[i], 0.0)
+    log_held = array_math.log(1.0 + held) if slows == 0 else held
+    for i in range(n):
+        grown = max(m[i], 0.0)
+        if slows == 0:
+            slope[i] = 1.0 / (1.0 + held[i])
+            less[i] = log_held[i] / c[i] if c[i] > 0.0 else grown
+        else:
+            slope[i] = math.exp(-held[i])
+            less[i] = -math.expm1(-held[i]) / c[i] if c[i] > 0.0 else grown
+        by_c[i] = (grown * slope[i] - less[i]) / c[i] if c[i] > 0.0 else 0.0
+        less[i] += min(m[i], 0.0)
+    return less, slope, by_c
 
 
 @numba.njit(error_model="numpy")
@@ -84,51 +123,50 @@ def density_and_slopes(
     of the wander's step of a week, deceleration. Shared: delta (mm), sigma_p. Visits (obs,) as in `likelihood.Visits`.
     `code` of the law of kill in `CODES`, `slows` of that of deceleration in `DECELERATIONS`.
     """
-    n, n_mice = len(day), len(start)
-    residual, squared, weekly = np.empty(n), np.empty(n), np.empty(n)
-    by_growth, by_shape, by_spread = np.empty(n), np.empty(n), np.empty(n)
-    by_held, slowed, squared_by_size = np.zeros(n), np.ones(n), np.empty(n)
-    five = 5.0 * delta * delta
-    for i in range(n):
-        k = mouse[i]
-        m, by_growth[i], by_shape[i], by_spread[i] = curve_and_slopes(
-            code, growth[k], shape[k], spread[k], day[i]
-        )
-        u = m
-        c = deceleration[k]
-        if m > 0.0 and c > 0.0:
-            if slows == 0:
-                held = 1.0 + c * m
-                u, slowed[i] = math.log(held) / c, 1.0 / held
-            else:
-                u, slowed[i] = -math.expm1(-c * m) / c, math.exp(-c * m)
-            by_held[i] = (m * slowed[i] - u) / c
-        size = start[k] + u
-        volume = math.exp(size)
-        inverse = math.exp(-2.0 / 3.0 * math.log((volume + floor_mm3) * (6.0 / math.pi)))
-        squared[i] = five * inverse + sigma_p * sigma_p
-        squared_by_size[i] = -2.0 / 3.0 * five * inverse * volume / (volume + floor_mm3)
-        residual[i] = log_volume[i] - size
-        weekly[i] = weekly_squared[k]
-    density, by_residual, by_squared, by_weekly = filtered(residual, squared, weekly, gap, first, below)
-
+    n_mice = len(start)
     d_start, d_growth, d_shape = np.zeros(n_mice), np.zeros(n_mice), np.zeros(n_mice)
     d_spread, d_weekly = np.zeros(n_mice), np.zeros(n_mice)
     d_deceleration = np.zeros(n_mice)
     d_delta, d_sigma_p, total = 0.0, 0.0, 0.0
-    for i in range(n):
-        k = mouse[i]
-        total += density[i]
-        by_size = -by_residual[i] + by_squared[i] * squared_by_size[i]
-        d_start[k] += by_size
-        d_weekly[k] += by_weekly[i]
-        d_delta += by_squared[i] * 2.0 * (squared[i] - sigma_p * sigma_p) / delta
-        d_sigma_p += by_squared[i] * 2.0 * sigma_p
-        d_deceleration[k] += by_size * by_held[i]
-        by_unlimited = by_size * slowed[i]
-        d_growth[k] += by_unlimited * by_growth[i]
-        d_shape[k] += by_unlimited * by_shape[i]
-        d_spread[k] += by_unlimited * by_spread[i]
+    five = 5.0 * delta * delta
+    begin = 0
+    while begin < len(day):
+        end = min(begin + _TOGETHER, len(day))
+        while end < len(day) and not first[end]:
+            end += 1
+        here = slice(begin, end)
+        whose = mouse[here]
+        m, by_growth, by_shape, by_spread = _unlimited(
+            code, growth[whose], shape[whose], spread[whose], day[here]
+        )
+        u, slowed, by_held = _limited(slows, m, deceleration[whose])
+        size = start[whose] + u
+        volume = array_math.exp(size)
+        inverse = array_math.exp(-2.0 / 3.0 * array_math.log((volume + floor_mm3) * (6.0 / math.pi)))
+        diameter_part = five * inverse
+        density, by_residual, by_squared, by_weekly = filtered(
+            log_volume[here] - size, diameter_part + sigma_p * sigma_p, weekly_squared[whose],
+            gap[here], first[here], below[here],
+        )  # fmt: skip
+        by_size = -by_residual - 2.0 / 3.0 * by_squared * diameter_part * volume / (volume + floor_mm3)
+        total += density.sum()
+        d_delta += 2.0 / delta * (by_squared * diameter_part).sum()
+        d_sigma_p += 2.0 * sigma_p * by_squared.sum()
+        s_start, s_growth, s_shape, s_spread, s_weekly, s_deceleration = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for i in range(end - begin):
+            if first[begin + i]:
+                s_start, s_growth, s_shape, s_spread, s_weekly, s_deceleration = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            s_start += by_size[i]
+            s_weekly += by_weekly[i]
+            s_deceleration += by_size[i] * by_held[i]
+            by_unlimited = by_size[i] * slowed[i]
+            s_growth += by_unlimited * by_growth[i]
+            s_shape += by_unlimited * by_shape[i]
+            s_spread += by_unlimited * by_spread[i]
+            k = whose[i]
+            d_start[k], d_growth[k], d_shape[k], d_spread[k] = s_start, s_growth, s_shape, s_spread
+            d_weekly[k], d_deceleration[k] = s_weekly, s_deceleration
+        begin = end
     return total, d_start, d_growth, d_shape, d_spread, d_weekly, d_deceleration, d_delta, d_sigma_p
 
 
@@ -180,7 +218,8 @@ def _compiled(op: _Readings, node: Apply, **_: Any) -> tuple[Any, str]:
         return np.asarray(value), s1, s2, s3, s4, s5, s6, np.asarray(s7), np.asarray(s8)
 
     # PyTensor keeps compiled code on disk under this key: another source is another key.
-    source = inspect.getsource(sys.modules[__name__]) + inspect.getsource(likelihood) + str(op.codes)
+    parts = sys.modules[__name__], likelihood, array_math
+    source = "".join(inspect.getsource(part) for part in parts) + str(op.codes)
     return total, hashlib.sha256(source.encode()).hexdigest()
 
 

@@ -22,6 +22,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import register_funcify_and_cache_key
 
+from avatar_trials.calibrate import array_math
 from avatar_trials.kinetics import wander
 
 Floats = NDArray[np.float64]
@@ -47,7 +48,7 @@ class Visits:
         return cls(np.where(first, day, np.diff(day, prepend=0.0)), first, below)
 
 
-@numba.njit
+@numba.njit(error_model="numpy")
 def foreseen(
     residual: Floats,
     squared: Floats,
@@ -63,28 +64,30 @@ def foreseen(
     the wander's step of a week.
     """
     n = len(residual)
-    density, mean, walked = np.empty(n), np.empty(n), np.empty(n)
+    mean, walked, total, ratio = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     next_mean, next_walked = 0.0, 0.0
     for i in range(n):
         if first[i]:
             next_mean, next_walked = 0.0, 0.0
         mean[i] = next_mean
         walked[i] = next_walked + _walked(gap[i], weekly_squared[i])
-        total = walked[i] + squared[i]
+        total[i] = walked[i] + squared[i]
         surprise = residual[i] - mean[i]
+        ratio[i] = surprise * surprise / (4.0 * total[i])
         if below[i]:
-            density[i], _ = log_below(surprise / math.sqrt(total))
             next_walked = walked[i]
         else:
-            ratio = surprise * surprise / (4.0 * total)
-            density[i] = LOG_T4_CONSTANT - 0.5 * math.log(total) - 2.5 * math.log1p(ratio)
-            kept = _gain(walked[i], total)
+            kept = _gain(walked[i], total[i])
             next_mean += kept * surprise
             next_walked = kept * squared[i]
+    density = LOG_T4_CONSTANT - 0.5 * array_math.log(total) - 2.5 * array_math.log(1.0 + ratio)
+    for i in range(n):
+        if below[i]:
+            density[i], _ = log_below((residual[i] - mean[i]) / math.sqrt(total[i]))
     return density, mean, walked
 
 
-@numba.njit
+@numba.njit(error_model="numpy")
 def filtered(
     residual: Floats,
     squared: Floats,
@@ -97,26 +100,27 @@ def filtered(
     three arguments, which are those of `foreseen`."""
     n = len(residual)
     density, mean, walked = foreseen(residual, squared, weekly_squared, gap, first, below)
+    missed = residual - mean
+    one_over = 1.0 / (walked + squared)
+    kept = _gain(walked, walked + squared)
+    inverse = 1.0 / (4.0 * (walked + squared) + missed * missed)
     by_residual, by_squared, by_weekly = np.empty(n), np.empty(n), np.empty(n)
     by_mean, by_walked = 0.0, 0.0
     for i in range(n - 1, -1, -1):
-        total = walked[i] + squared[i]
-        surprise = residual[i] - mean[i]
+        surprise = missed[i]
         if below[i]:
-            root = math.sqrt(total)
-            _, slope = log_below(surprise / root)
-            by_surprise = slope / root
-            by_total = -0.5 * slope * surprise / (root * total)
+            root = math.sqrt(one_over[i])
+            _, slope = log_below(surprise * root)
+            by_surprise = slope * root
+            by_total = -0.5 * slope * surprise * root * one_over[i]
             by_squared[i] = by_total
             by_walked += by_total
         else:
-            inverse = 1.0 / (4.0 * total + surprise * surprise)
-            kept = _gain(walked[i], total)
             by_kept = by_mean * surprise + by_walked * squared[i]
-            by_surprise = by_mean * kept - 5.0 * surprise * inverse
-            by_total = (2.5 * surprise * surprise * inverse - 0.5 - by_kept * kept) / total
-            by_squared[i] = by_walked * kept + by_total
-            by_walked = by_kept / total + by_total
+            by_surprise = by_mean * kept[i] - 5.0 * surprise * inverse[i]
+            by_total = (2.5 * surprise * surprise * inverse[i] - 0.5 - by_kept * kept[i]) * one_over[i]
+            by_squared[i] = by_walked * kept[i] + by_total
+            by_walked = by_kept * one_over[i] + by_total
         by_residual[i] = by_surprise
         by_mean -= by_surprise
         by_weekly[i] = by_walked * _walked(gap[i], 1.0)
@@ -175,7 +179,7 @@ def _compiled(op: _Filtered, node: Apply, **_: Any) -> tuple[Any, str]:
         return np.asarray(density.sum()), by_residual, by_squared, np.asarray(by_weekly.sum())
 
     # PyTensor keeps compiled code on disk under this key: another source is another key.
-    source = inspect.getsource(sys.modules[__name__]) + inspect.getsource(wander)
+    source = "".join(inspect.getsource(part) for part in (sys.modules[__name__], wander, array_math))
     return total, hashlib.sha256(source.encode()).hexdigest()
 
 
