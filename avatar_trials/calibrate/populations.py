@@ -30,7 +30,8 @@ def mean_log_kill(curves: Curves, between: Any, card: ModelCard) -> Any:
 
     Sampled by what responders show. A drug that few avatars respond to is weak on average with a wide spread, or
     stronger with a narrow one; what it does not kill it may slow. mean + `between` (drug,) + 2.6 (1 - e^-slowing), the
-    share of growth that is slowed, is what its curves tell, of every drug and type that has curves.
+    share of growth that is slowed, is what its curves tell, of every drug and type that has curves. Of the others the
+    standard deviate is sampled.
     """
     slows = card.fixed("slowing") is None
     slowed = pt.exp(-pt.exp(by_class("mu_slowing", card))) if slows else 1.0
@@ -45,9 +46,15 @@ def mean_log_kill(curves: Curves, between: Any, card: ModelCard) -> Any:
     np.add.at(told, curves.avatar_type[curves.curve_avatar], curves.given)
     start = np.full(told.shape, FIRST_PIVOT)
     pivot = pm.Flat("kill_pivot", dims=("tumor_type", "drug"), initval=start)
-    of_type = pm.Deterministic("mu_k_type", pivot - (told > 0) * shift[None, :], dims=("tumor_type", "drug"))
-    law = pm.Normal.dist(by_class("mu_k", card)[None, :], prior("omega_k_type", card))
-    pm.Potential("mu_k_type_prior", pm.logp(law, of_type).sum())
+    about, spread = by_class("mu_k", card)[None, :], prior("omega_k_type", card)
+    of_type = pm.Deterministic(
+        "mu_k_type",
+        pt.switch(told > 0, pivot - shift[None, :], about + spread * (pivot - FIRST_PIVOT)),
+        dims=("tumor_type", "drug"),
+    )
+    density = pm.logp(pm.Normal.dist(about, spread), of_type)
+    untold = pm.logp(pm.Normal.dist(FIRST_PIVOT, 1.0), pivot)
+    pm.Potential("mu_k_type_prior", pt.switch(told > 0, density, untold).sum())
     return of_type[curves.avatar_type]
 
 
