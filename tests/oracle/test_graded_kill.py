@@ -176,6 +176,16 @@ def class_density(value: Any, prior: Any, n_drugs: int) -> float:
     return float(law.logpdf(value))
 
 
+def untold(curves: Curves) -> int:
+    """Tumour types times drugs that no mouse of the type was given."""
+    given = {
+        (curves.avatar_type[a], d)
+        for a, drugs in zip(curves.curve_avatar, curves.given, strict=True)
+        for d in np.flatnonzero(drugs)
+    }
+    return len(curves.tumor_types) * len(curves.drugs) - len(given)
+
+
 def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves, card: ModelCard = CARD) -> float:
     """Log density at the model's own values, law by law, without the likelihood of the readings."""
     one = {name: values[name] for name in CARD.priors if name in values}
@@ -198,6 +208,7 @@ def by_hand(point: dict[str, Any], values: dict[str, Any], curves: Curves, card:
     if several_types:
         total += float(stats.norm.logpdf(values["mu_r_type"], one["mu_r"], one["omega_r_type"]).sum())
         total += float(stats.norm.logpdf(values["mu_k_type"], one["mu_k"], one["omega_k_type"]).sum())
+        total += untold(curves) * math.log(one["omega_k_type"])  # of these the standard deviate is sampled
     normal: tuple[str, ...] = (
         "start_deviation",
         "growth_deviation",
