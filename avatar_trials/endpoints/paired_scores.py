@@ -86,7 +86,7 @@ def of_several_mice(mice: Sequence[ArmOutcomes]) -> ArmOutcomes:
     """An odd number of mice of each avatar as one: median category, mean depth and mean time (doubled if all have)."""
     if len(mice) % 2 == 0:
         raise ValueError(f"an odd number of mice has a median: received {len(mice)}")
-    ranks = np.median([_rank(one.category) for one in mice], axis=0)
+    ranks = np.median([places_of(one.category) for one in mice], axis=0)
     names = np.array([*CATEGORIES, ""])
     return replace(
         mice[0],
@@ -110,7 +110,7 @@ def _scores(predictor: ArmOutcomes, outcome: ArmOutcomes) -> dict[str, Sums]:
     return {
         "Cohen_kappa": association.chance_corrected(call, seen, both),
         "weighted_kappa": association.weighted_agreement(
-            np.nan_to_num(_rank(predictor.category)), np.nan_to_num(_rank(outcome.category)), both
+            np.nan_to_num(places_of(predictor.category)), np.nan_to_num(places_of(outcome.category)), both
         ),
         "AUC": association.discrimination(np.nan_to_num(-predictor.depth_pct), seen, deep),
         "Brier": error,
@@ -128,6 +128,6 @@ def of_trials(outcomes: ArmOutcomes, part: slice) -> ArmOutcomes:
     )
 
 
-def _rank(category: NDArray[np.str_]) -> Floats:
+def places_of(category: NDArray[np.str_]) -> Floats:
     """Place of each category among CATEGORIES, NaN where not evaluable."""
     return np.select([category == name for name in CATEGORIES], range(len(CATEGORIES)), default=np.nan)
