@@ -8,6 +8,7 @@ import typer
 
 from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
+from avatar_trials.cli.commands_of_patients import avatars_needed, benchmark, patients
 from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
 from avatar_trials.cli.commands_of_volumes import certainty, check, metrics, response
@@ -27,8 +28,8 @@ app = typer.Typer(
 
 
 def list_library() -> None:
-    """List the trial designs, model cards, interaction cards, populations and panels that come with the program."""
-    from avatar_trials.card_files import load_design, load_interactions, load_model
+    """List the designs, model and interaction cards, benchmarks, populations and panels of the program."""
+    from avatar_trials.card_files import load_benchmark, load_design, load_interactions, load_model
     from avatar_trials.cli import populations
     from avatar_trials.emulate import provenance
     from avatar_trials.library import known
@@ -42,6 +43,9 @@ def list_library() -> None:
     print("Interaction cards")
     for name in known("interactions"):
         print(f"  {name}: {load_interactions(name).title}")
+    print("Benchmarks (clinical trials)")
+    for name in known("benchmarks"):
+        print(f"  {name}: {load_benchmark(name).title}")
     names = known("populations")
     if names:
         print("Populations (new avatars are drawn from them)")
@@ -54,7 +58,7 @@ def list_library() -> None:
 
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(predict_combination, readout, agree, report, checks, compare),
+    *(predict_combination, patients, benchmark, avatars_needed, readout, agree, report, checks, compare),
 )
 for command in IN_ORDER:
     app.command()(command)

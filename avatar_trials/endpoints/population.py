@@ -141,7 +141,9 @@ def _pit_row(comparison: Comparison, arm: str, pooled: ArmOutcomes | None, level
         comparison, arm, "PIT_deviation_depth", pit_deviation(predictive, emulated.depth_pct), level, PIT_NOTE
     )
     found = _middle(pit_deviation(predictive, observed.depth_pct))
-    row["emulated"], row["ceiling"] = found, row["emulated"]
+    row["emulated"] = found
+    if comparison.twin:
+        row["ceiling"] = _middle(pit_deviation(predictive, comparison.twin[arm].depth_pct))
     row["null_reference"] = (
         np.nan if pooled is None else _middle(pit_deviation(pooled.depth_pct.ravel(), observed.depth_pct))
     )
