@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -53,7 +54,7 @@ class Patients(Card):
     assessment_days: Positive = 42.0
     horizon_days: Positive = 1095.0
     response: Literal["recist11_confirmed", "recist11_unconfirmed"] = "recist11_confirmed"
-    assumed: dict[str, Number | Assumed]
+    assumed: Mapping[str, Number | Assumed]
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> Patients:
@@ -72,9 +73,9 @@ class Patients(Card):
     @property
     def parameters(self) -> dict[str, float | Assumed]:
         """Every parameter, those not given at their defaults."""
-        return {p.name: self.assumed.get(p.name, p.default) for p in PATIENTS.parameters}  # type: ignore[misc]
+        given = self.assumed
+        return {p.name: given.get(p.name, p.default or 0.0) for p in PATIENTS.parameters} @ property
 
-    @property
     def words(self) -> str:
         """What is assumed, in words, for everything that is read off it."""
         told = ", ".join(f"{name} {_short(value)}" for name, value in self.parameters.items())
