@@ -74,8 +74,9 @@ class Patients(Card):
     def parameters(self) -> dict[str, float | Assumed]:
         """Every parameter, those not given at their defaults."""
         given = self.assumed
-        return {p.name: given.get(p.name, p.default or 0.0) for p in PATIENTS.parameters} @ property
+        return {p.name: given.get(p.name, p.default or 0.0) for p in PATIENTS.parameters}
 
+    @property
     def words(self) -> str:
         """What is assumed, in words, for everything that is read off it."""
         told = ", ".join(f"{name} {_short(value)}" for name, value in self.parameters.items())

@@ -26,7 +26,7 @@ from avatar_trials.endpoints.paired_scores import (
     added,
     moved,
     paired_scores,
-    side_by_side,
+    unstratified_scores,
 )
 from avatar_trials.endpoints.population import population_agreement
 from avatar_trials.endpoints.population_rows import ALL_ARMS
@@ -116,8 +116,9 @@ def individuals(mice: Arms, twins: Arms, behind: Arms, told: str, level: float, 
         arm: [paired_scores(mice[arm], outcome[arm]) for outcome in (behind, others, twins)] for arm in mice
     }
     scored[ALL_ARMS] = [added([scored[arm][side] for arm in mice]) for side in range(3)]
-    together = side_by_side(list(mice.values()))
-    blended = [paired_scores(together, side_by_side(list(side.values()))) for side in (behind, others, twins)]
+    blended = [
+        unstratified_scores(list(mice.values()), list(side.values())) for side in (behind, others, twins)
+    ]
     rows = []
     for arm, (value, null, ceiling) in scored.items():
         stratified = "arm-stratified: pairs compared within arms only; " if arm == ALL_ARMS else ""

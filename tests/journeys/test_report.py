@@ -10,6 +10,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from avatar_trials.report import (
     format_readout,
     write_report,
 )
+from avatar_trials.report.agreement import INDIVIDUAL, POPULATION
 from avatar_trials.report.readings import MAIN, read
 from tests.fake_trial import ARMS, DOUBLING, LEVEL, RULE, gates, report_inputs
 
