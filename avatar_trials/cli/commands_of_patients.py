@@ -17,13 +17,11 @@ from avatar_trials.cli.options import (
     tell_kind,
 )
 from avatar_trials.cli.outputs import (
-    PATIENTS,
-    PATIENTS_INDIVIDUAL,
-    PATIENTS_POPULATION,
     TRIAL,
     netcdf_files,
     require_writable,
 )
+from avatar_trials.cli.patient_files import PATIENTS, PATIENTS_INDIVIDUAL, PATIENTS_POPULATION
 from avatar_trials.problems import InputError, Problem
 
 Posterior = Annotated[

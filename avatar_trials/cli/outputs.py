@@ -12,9 +12,6 @@ from avatar_trials.problems import OutputError, Problem
 POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
 READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
 POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
-PATIENTS = "patients.nc"
-PATIENTS_POPULATION = "agreement_patients_population.csv"
-PATIENTS_INDIVIDUAL = "agreement_patients_individual.csv"
 CHECKS = "checks"
 PARAMETERS, GATES = "parameters.csv", "gates.csv"
 

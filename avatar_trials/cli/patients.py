@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.benchmark_cards import Benchmark
-from avatar_trials.cli import outputs, readings, trials
+from avatar_trials.cli import outputs, patient_files, readings, trials
 from avatar_trials.cli.files import write_csv
 from avatar_trials.cli.populations import read_population
 from avatar_trials.designs import TrialDesign
@@ -62,7 +62,7 @@ def emulated_with_patients(
         seed=str(design.seed),
         posterior_gates_passed=passed,
     )
-    for one, name, kind in ((trial, outputs.TRIAL, "trial"), (patients, outputs.PATIENTS, "patients")):
+    for one, name, kind in ((trial, outputs.TRIAL, "trial"), (patients, patient_files.PATIENTS, "patients")):
         one.attrs |= told
         write_netcdf(one, folder / name, stamp, kind=kind)  # type: ignore[arg-type]
     return trial, patients
@@ -73,7 +73,9 @@ def write_agreement(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The two tables of avatars with patients, each in a file of its own."""
     found = agree_with_patients(trial, patients, **readings.rules_of(trial))
-    for frame, name in zip(found, (outputs.PATIENTS_POPULATION, outputs.PATIENTS_INDIVIDUAL), strict=True):
+    for frame, name in zip(
+        found, (patient_files.PATIENTS_POPULATION, patient_files.PATIENTS_INDIVIDUAL), strict=True
+    ):
         write_csv(frame, folder / name)
     return found
 
