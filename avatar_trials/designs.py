@@ -94,10 +94,25 @@ class Removal(Card):
 
 
 class Stopping(Card):
-    """Why a mouse leaves: size on the caliper, or removal."""
+    """Why a mouse leaves: size on the caliper, or removal, which a tumour type may have of its own."""
 
     size_mm3: Positive
     removal: Removal
+    removal_of_type: dict[str, Removal] = Field(default_factory=dict)
+
+    @pydantic.field_validator("removal_of_type")
+    @classmethod
+    def _one_each(cls, of_type: dict[str, Removal]) -> dict[str, Removal]:
+        folded = [name.casefold() for name in of_type]
+        if len(set(folded)) < len(folded):
+            raise ValueError("a tumour type is given twice (capitals do not matter)")
+        return of_type
+
+    def of_type(self, tumor_type: str) -> Stopping:
+        """The rules for avatars of one tumour type: its own removal, or `removal` where it has none."""
+        own = {name.casefold(): removal for name, removal in self.removal_of_type.items()}
+        removal = own.get(tumor_type.casefold(), self.removal)
+        return self.model_copy(update={"removal": removal, "removal_of_type": {}})
 
 
 class Endpoints(Card):
@@ -226,6 +241,18 @@ class TrialDesign(Card):
         if twice:
             raise ValueError(f"arm {twice[0]!r} is given twice (the order of drugs does not matter)")
         return arms
+
+    @pydantic.field_validator("stopping")
+    @classmethod
+    def _removal_of_the_cohort(cls, stopping: Stopping, info: pydantic.ValidationInfo) -> Stopping:
+        types = info.data["cohort"].tumor_types if "cohort" in info.data else ()
+        known = {name.casefold() for name in types}
+        strange = [name for name in stopping.removal_of_type if name.casefold() not in known]
+        if known and strange:
+            raise ValueError(
+                f"removal_of_type names {', '.join(strange)}; the cohort's tumour types are {', '.join(types)}"
+            )
+        return stopping
 
     @property
     def arm_names(self) -> list[str]:
