@@ -102,15 +102,15 @@ def _study_for(table: GrowthTable, design: TrialDesign, arm: str | None) -> Stud
     """The study of a table under a design's rules; one without combinations where arm `arm` was never given."""
     from avatar_trials.evidence.combinations import FEWEST_AVATARS, LEFT_OUT_COLUMNS, Study, study_of
 
-    rules = design.endpoints
+    rules, horizon = design.endpoints, design.visits.horizon_days
     try:
-        return study_of(table, rule=rules.mrecist_rule, doubling=rules.doubling)
+        return study_of(table, rule=rules.mrecist_rule, doubling=rules.doubling, horizon_days=horizon)
     except InputError as refused:
         never_given = arm is not None and arm not in set(table.rows["arm"])
         if not never_given or [problem.code for problem in refused.problems] != ["S06"]:
             raise
     nothing = pd.DataFrame(columns=list(LEFT_OUT_COLUMNS))
-    return Study(rules.mrecist_rule, rules.doubling, FEWEST_AVATARS, (), {}, nothing)
+    return Study(rules.mrecist_rule, rules.doubling, FEWEST_AVATARS, horizon, (), {}, nothing)
 
 
 def _require_foreseeable(study: Study, arm: str) -> None:
