@@ -123,6 +123,17 @@ class Endpoints(Card):
     level: Fraction = 0.9
 
 
+class Biomarker(Card):
+    """A fact of avatars by which outcomes are read apart: a covariate `column`, in which any of the values `positive`
+    (several of one avatar are divided by `;`) makes a carrier, in avatars of `tumor_type`."""
+
+    name: str
+    column: str
+    positive: Annotated[tuple[str, ...], Field(min_length=1)]
+    tumor_type: str
+    source: str
+
+
 class Cohort(Card):
     """Whose tumours: the calibrated avatars of a tumour type or of several, from an embedded panel unless volumes are
     given.
@@ -135,6 +146,20 @@ class Cohort(Card):
     tumor_type: str | Annotated[tuple[str, ...], Field(min_length=1)]
     n_avatars: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     biomarker_share: Annotated[Number, Field(ge=0, le=1)] | None = None
+    biomarkers: tuple[Biomarker, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _biomarkers_of_the_cohort(self) -> Cohort:
+        known = {name.casefold() for name in self.tumor_types}
+        strange = [one.name for one in self.biomarkers if one.tumor_type.casefold() not in known]
+        if strange:
+            raise ValueError(
+                f"biomarker {', '.join(strange)} is of a tumour type that the cohort does not have"
+            )
+        names = [one.name.casefold() for one in self.biomarkers]
+        if len(set(names)) < len(names):
+            raise ValueError("two biomarkers have the same name")
+        return self
 
     @property
     def tumor_types(self) -> tuple[str, ...]:
