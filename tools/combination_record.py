@@ -52,9 +52,10 @@ def page(folder: Path, tree: xr.DataTree, *, command: str, date: str) -> str:
         f"Made by `{command}`; not edited. {_provenance(tree)}",
         *_warnings(scores, tree),
         "## Convergence of the posterior",
-        _table(pd.DataFrame(json.loads(tree.attrs["gates"]))),
+        _table(pd.DataFrame(json.loads(tree.attrs["gates"]))[["check", "value", "limit", "passed"]]),
         f"## Every combination by {main}",
-        "Observed, then predicted [90 % interval]; the interval is of new mice, one an avatar. In bold: outside.",
+        "Observed; predicted [90 % interval], of new mice, one an avatar. In bold: outside. A median that is not "
+        "reached by the last observed day counts as that day (>), observed and predicted alike.",
         _table(_combinations(scores[scores["predictor"] == main])),
         "## Aims",
         _table(_aims(of_main)),
@@ -62,7 +63,7 @@ def page(folder: Path, tree: xr.DataTree, *, command: str, date: str) -> str:
         "## Scores of every predictor",
         "Means over combinations: fair CRPS ± its standard error, lower is better; mean absolute miss; share of "
         "observed values inside 90 % intervals (of depth, of mice).",
-        *(f"**{SHOWN[name][0]}**\n\n{_table(_predictors(part))}" for name, part in _by_quantity(summary)),
+        *(f"**{_scored_as(name)}**\n\n{_table(_predictors(part))}" for name, part in _by_quantity(summary)),
         f"## {main.capitalize()} less every other predictor, paired",
         "CRPS difference ± standard error over combinations, which share avatars; below 0 it did better.",
         _table(_paired(differences)),
@@ -103,6 +104,12 @@ def _by_quantity(summary: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(name, summary[summary["quantity"] == name]) for name in SHOWN]
 
 
+def _scored_as(quantity: str) -> str:
+    """What a score is of: medians are scored by their logarithm."""
+    title = SHOWN[quantity][0]
+    return "log " + title.removesuffix(", days") if quantity == "log_doubling" else title
+
+
 def _combinations(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (tumor_type, arm), part in scores.groupby(["tumor_type", "arm"], sort=False):
@@ -124,14 +131,14 @@ def _combinations(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _aims(of_main: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for name, (title, _) in SHOWN.items():
+    for name in SHOWN:
         one: dict[Any, Any] = of_main.loc[name].to_dict()
         covered, aim, missed = one["coverage_90"], AIMS.get(name), one["absolute_miss"]
         held = COVERED[0] <= covered <= COVERED[1]
         reached = aim is None or missed <= aim
         rows.append(
             {
-                "of": "log " + title.removesuffix(", days") if name == "log_doubling" else title,
+                "of": _scored_as(name),
                 "combinations": str(one["n"]),
                 "mean absolute miss": _number(missed),
                 "aim": "" if aim is None else f"≤ {aim:g}: {'reached' if reached else 'MISSED'}",
@@ -165,8 +172,7 @@ def _paired(differences: pd.DataFrame) -> pd.DataFrame:
     wide = cells.pivot_table(
         index="reference", columns="quantity", values="told", aggfunc="first", sort=False
     )
-    titles = {name: title.split(",")[0] for name, (title, _) in SHOWN.items()}
-    titles["log_doubling"] = "log median doubling"
+    titles = {name: _scored_as(name).split(",")[0] for name in SHOWN}
     return wide[list(SHOWN)].rename(columns=titles).rename_axis("less", axis=0).reset_index()
 
 
@@ -174,7 +180,7 @@ def _loss(differences: pd.DataFrame, main: str) -> str:
     """In words: which references are better, or not told apart by two standard errors."""
     better, alike = [], []
     for row in differences.itertuples(index=False):
-        name = f"{row.reference} ({SHOWN[str(row.quantity)][0].split(',')[0]})"
+        name = f"{row.reference} ({_scored_as(str(row.quantity)).split(',')[0]})"
         difference, error = float(str(row.crps_difference)), float(str(row.crps_difference_se))
         if difference >= 0:
             better.append(name)

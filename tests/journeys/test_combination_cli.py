@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -287,6 +291,56 @@ def test_all_but_one_arm_are_calibrated_where_it_is_held_out(
     assert read_stamp(tree)["held_out"] == "binimetinib + encorafenib"
     assert "held out of the calibration" in tree.attrs["notices"]
     assert (tmp_path / "out" / WEIGHTS).exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_ends_with_the_same_tables(tmp_path: Path) -> None:
+    """SIGKILL while the single agents are sampled, and again while interactions are tried; then it runs through.
+
+    The tables and the posterior are those of a run that nobody killed.
+    """
+    small_run(tmp_path)
+    _with_both(tmp_path, avatars=12)
+    kept = tmp_path / "killed" / f"{SINGLES}.partial"
+    assert "continuing" not in _killed(tmp_path, lambda _: any(kept.glob("chains-*/chain-*.npy")))
+    second = _killed(tmp_path, lambda told: "interactions tried" in told)
+    assert "continuing: 1 of 2 chains were finished" in second or "2 of 2" in second
+    posterior = (tmp_path / "killed" / SINGLES).read_bytes()
+    code, told = _process(tmp_path, "killed")
+    assert code == 0, told
+    assert "taken up again" in told
+    code, told = _process(tmp_path, "whole")
+    assert code == 0, told
+    assert (tmp_path / "whole" / SINGLES).read_bytes() == posterior
+    tables = sorted(path.name for path in (tmp_path / "whole").glob("*.csv"))
+    assert tables == sorted({*TABLES} - {STRATA})
+    for name in tables:
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+ASKED = ("predict-combination", "d.toml", "--volumes", "volumes.csv", "--allow-unconverged", "--draws", "50")
+PROGRAM = (sys.executable, "-c", "from avatar_trials.cli import main; main()")
+
+
+def _process(folder: Path, out: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [*PROGRAM, *ASKED, "-o", out], cwd=folder, capture_output=True, text=True, check=False, timeout=3000
+    )
+    return done.returncode, done.stderr
+
+
+def _killed(folder: Path, when: Callable[[str], bool]) -> str:
+    """What a run tells until it is killed, as soon as `when` says so of what it told."""
+    log = folder / "log.txt"
+    with log.open("w") as told:
+        running = subprocess.Popen(
+            [*PROGRAM, *ASKED, "-o", "killed"], cwd=folder, stderr=told, stdout=subprocess.DEVNULL
+        )
+        while running.poll() is None and not when(log.read_text("utf-8")):
+            time.sleep(0.01)
+        running.kill()
+    assert running.wait() == -signal.SIGKILL, log.read_text("utf-8")
+    return log.read_text("utf-8")
 
 
 def test_too_few_avatars_are_told_before_an_hour_of_sampling(
