@@ -293,32 +293,34 @@ def test_all_but_one_arm_are_calibrated_where_it_is_held_out(
     assert (tmp_path / "out" / WEIGHTS).exists()
 
 
-@pytest.mark.slow
-def test_a_run_that_is_killed_ends_with_the_same_tables(tmp_path: Path) -> None:
-    """SIGKILL while the single agents are sampled, and again while interactions are tried; then it runs through.
+def test_a_run_that_is_killed_ends_with_the_same_tables(place: Path) -> None:
+    """SIGKILL while interactions are tried, by another process; then it runs through, and calibrates nothing again.
 
-    The tables and the posterior are those of a run that nobody killed.
+    That chains finished before a kill are taken up is shown for `calibrate`.
     """
-    small_run(tmp_path)
-    _with_both(tmp_path, avatars=12)
-    kept = tmp_path / "killed" / f"{SINGLES}.partial"
-    assert "continuing" not in _killed(tmp_path, lambda _: any(kept.glob("chains-*/chain-*.npy")))
-    second = _killed(tmp_path, lambda told: "interactions tried" in told)
-    assert "continuing: 1 of 2 chains were finished" in second or "2 of 2" in second
-    posterior = (tmp_path / "killed" / SINGLES).read_bytes()
-    code, told = _process(tmp_path, "killed")
-    assert code == 0, told
+    stamp = stamp_of(
+        load_design("d.toml"), load_model("graded_kill"), data_sha256=read_volumes("mice.csv").sha256
+    )
+    tree = read_netcdf(place / "singles.nc", kind="posterior")
+    for out in ("killed", "whole"):
+        write_netcdf(tree, place / out / SINGLES, {**stamp, "gates_passed": True})
+    told = _killed(place, lambda told: "interactions tried" in told)
     assert "taken up again" in told
-    code, told = _process(tmp_path, "whole")
-    assert code == 0, told
-    assert (tmp_path / "whole" / SINGLES).read_bytes() == posterior
-    tables = sorted(path.name for path in (tmp_path / "whole").glob("*.csv"))
+    assert not list((place / "killed").glob("*.csv"))
+    for out in ("killed", "whole"):
+        code, told = _process(place, out)
+        assert code == 0, told
+        assert "taken up again" in told
+    tables = sorted(path.name for path in (place / "whole").glob("*.csv"))
     assert tables == sorted({*TABLES} - {STRATA})
     for name in tables:
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        assert (place / "killed" / name).read_bytes() == (place / "whole" / name).read_bytes(), name
 
 
-ASKED = ("predict-combination", "d.toml", "--volumes", "volumes.csv", "--allow-unconverged", "--draws", "50")
+ASKED = (
+    *("predict-combination", "d.toml", "--volumes", "mice.csv", "--interactions", "quick.toml"),
+    *("--draws", "50", "--allow-unconverged"),
+)
 PROGRAM = (sys.executable, "-c", "from avatar_trials.cli import main; main()")
 
 

@@ -24,7 +24,7 @@ def outcomes(seed: int) -> ArmOutcomes:
     rng = np.random.default_rng(seed)
     shape = (30, len(AVATARS))
     return ArmOutcomes(
-        category=rng.choice(["CR", "PR", "SD", "PD"], shape),
+        category=rng.choice(np.array(["CR", "PR", "SD", "PD"]), shape),
         depth_pct=rng.uniform(-100, 50, shape),
         time_days=rng.uniform(5, 60, shape),
         doubled=rng.random(shape) < 0.6,
