@@ -1,7 +1,7 @@
 """The dated record of combinations foreseen from single agents: the whole run, and its page.
 
 `uv run python -m tools.combination_record pdxe_singles --volumes FILE.csv --covariates FILE.csv --out FOLDER --page
-interactions/pathways_record.md`: calibrates the single agents (or takes `--posterior FILE`), foresees every
+PAGE`: calibrates the single agents (or takes `--posterior FILE`), foresees every
 combination by the combinations of other drugs, scores it, and writes the page from the tables. Killed, it goes on from
 what is there.
 """

@@ -37,9 +37,9 @@ def run(place: Path, tree: xr.DataTree, *, passed: bool) -> str:
     write_netcdf(tree, place / "singles.nc", {**stamp, "gates_passed": passed})
     files = ("volumes", "mice.csv", "covariates", "genes.csv", "posterior", "singles.nc")
     asked = [f"--{name}" if i % 2 == 0 else str(place / name) for i, name in enumerate(files)]
-    asked += ["--out", str(place / "out"), "--page", str(place / "page.md"), "--date", "2026-01-02"]
+    asked += ["--out", str(place / "out"), "--page", str(place / "record.txt"), "--date", "2026-01-02"]
     main([str(place / "d.toml"), *asked, "--draws", "50", "--allow-unconverged"])
-    return (place / "page.md").read_text("utf-8")
+    return (place / "record.txt").read_text("utf-8")
 
 
 @pytest.fixture
