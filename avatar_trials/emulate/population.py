@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,10 @@ def cohort_from_population(
     of_avatar = luck(seed, "new avatars")
     chances = np.stack([of_avatar(name, "biomarker").random(n_trials) for name in names], axis=1)
     carriers = (chances < (biomarker_share or 0.0)).astype(float)
-    return drawn_cohort(_drawn(of_type, chosen), names, carriers, avatar_deviates(names, n_trials, of_avatar))
+    cohort = drawn_cohort(
+        _drawn(of_type, chosen), names, carriers, avatar_deviates(names, n_trials, of_avatar)
+    )
+    return replace(cohort, tumor_types=(types[0],) * len(names)) if len(types) == 1 else cohort
 
 
 def _drawn(population: xr.Dataset, chosen: NDArray[np.int64]) -> Population:
