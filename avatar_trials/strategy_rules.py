@@ -100,13 +100,14 @@ class AdaptiveRule(_Rule):
 
 
 class ResidualDiseaseRule(_Rule):
-    """`then` for good once volume or plasma is below a limit, `first` until then."""
+    """`then` for good once volume or plasma is below a limit, or `at_progression`, `first` until then."""
 
     kind: Literal["residual_disease"]
     first: Arm
     then: Arm
     below_mm3: Positive | None = None
     below_molecules: Positive | None = None
+    at_progression: bool = False
     dose: Dose = 1.0
 
     @property

@@ -37,7 +37,9 @@ def _rule(rule: declared.Rule) -> tuple[Decide, int]:
             return rules.Adaptive(at(rule.arm), rule.stop_at, rule.restart_at), 1
         case declared.ResidualDiseaseRule():
             first, then = at(rule.first), at(rule.then)
-            return rules.AddAtResidualDisease(first, then, rule.below_mm3, rule.below_molecules), 1
+            limits = (rule.below_mm3, rule.below_molecules)
+            lines = 2 if rule.at_progression else 1
+            return rules.AddAtResidualDisease(first, then, *limits, rule.at_progression), lines
         case declared.MutationRule():
             answers = {clone: at(arm) for clone, arm in rule.answers.items()}
             otherwise = None if rule.otherwise is None else at(rule.otherwise)

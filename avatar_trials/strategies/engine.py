@@ -42,7 +42,8 @@ class Plan:
 class Followed:
     """What became of mice under one strategy.
 
-    progression_day (line, mouse): observed, NaN where not; left_day, left_reason (mouse,). drug_days (drug, mouse):
+    progression_day (line, mouse): observed, NaN where not; lines_planned (mouse,): lines the strategy turned out to
+    have; left_day, left_reason (mouse,). drug_days (drug, mouse):
     sum of dose fractions times days. nadir_cells (mouse,): the true least number of cells at a visit; eradicated
     (mouse,): no clone of one cell or more is left at the end. first_clones, last_clones (clone, mouse): shares of
     cells at the first progression (NaN without one), and at the end. least_weight_pct (mouse,), days_held (mouse,).
@@ -50,6 +51,7 @@ class Followed:
     """
 
     progression_day: Floats
+    lines_planned: Counts
     left_day: Floats
     left_reason: Counts
     drug_days: Floats
@@ -142,6 +144,11 @@ class _Mice:
         assert watch is not None
         history: History = self.records.history(visit, watch)
         asked = checked_doses(self.strategy.decide(history), history, self.strategy.name)
+        if visit:
+            new = watch.line_day == self.plan.days[visit]
+            watch.exhausted(
+                new & (watch.line > 1) & (asked == self.records.prescribed[visit - 1]).all(axis=0)
+            )
         given = asked
         if self.tolerance is not None and self.plan.toxicity is not None:
             given = self.tolerance.let_through(asked, self.plan.toxicity)
@@ -159,6 +166,7 @@ class _Mice:
         n = len(self.still_in)
         return Followed(
             progression_day=self.watch.ended,
+            lines_planned=self.watch.planned,
             left_day=self.left_day,
             left_reason=self.left_reason,
             drug_days=self.drug_days,

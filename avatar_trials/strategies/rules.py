@@ -71,12 +71,14 @@ class AddAtResidualDisease:
     """A second drug is added, for good, once volume or plasma falls below a limit.
 
     `below_mm3`: of the caliper's reading; `below_molecules`: of tumour molecules in a plasma sample.
+    `at_progression`: it is added at observed progression too, where neither came first.
     """
 
     first: Doses
     then: Doses
     below_mm3: float | None = None
     below_molecules: float | None = None
+    at_progression: bool = False
 
     def __call__(self, history: History) -> Floats:
         low = np.zeros(history.volume_mm3.shape, dtype=bool)
@@ -84,7 +86,10 @@ class AddAtResidualDisease:
             low |= history.volume_mm3 < self.below_mm3
         if self.below_molecules is not None:
             low |= history.molecules < self.below_molecules  # NaN, no sample, is not below
-        return _choose(low[1:].any(axis=0), self.then, self.first, history)
+        added = low[1:].any(axis=0)
+        if self.at_progression:
+            added |= history.line > 1
+        return _choose(added, self.then, self.first, history)
 
 
 @dataclass(frozen=True)

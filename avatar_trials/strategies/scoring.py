@@ -92,7 +92,8 @@ def event_times(one: xr.Dataset) -> dict[str, tuple[Floats, Flags, NDArray[np.st
     found = {}
     for name, lines in (("PFS", 1), ("PFS2", 2), ("strategy_failure", int(one["lines"]))):
         if lines in planned:
-            times = strategy_failure(days, progressed, lines=lines, died=toxic)
+            lines_of_mouse = np.minimum(one["lines_planned"].values, lines)
+            times = strategy_failure(days, progressed, lines=lines_of_mouse, died=toxic)
             found[name] = (times.time, times.event, times.cause)
     return found
 
