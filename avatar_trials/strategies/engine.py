@@ -143,7 +143,7 @@ class _Mice:
         watch, gap = self.watch, float(self.plan.days[visit + 1] - self.plan.days[visit])
         assert watch is not None
         history: History = self.records.history(visit, watch)
-        asked = checked_doses(self.strategy.decide(history), history, self.strategy.name)
+        asked = checked_doses(self.strategy.decide(history), history, self.strategy.name) * self.still_in
         if visit:
             new = watch.line_day == self.plan.days[visit]
             watch.exhausted(
@@ -155,7 +155,7 @@ class _Mice:
             self.tolerance = self.tolerance.after(given, gap, self.plan.toxicity, self.still_in)
         self.records.prescribed[visit], self.records.given[visit] = asked, given
         watch.dosed(given, self.records.volume[visit])
-        self.drug_days += np.where(self.still_in, given, 0.0) * gap
+        self.drug_days += given * gap
         grown = self.march.advance(self.cells, given, gap)
         self.cells = np.where(self.still_in, grown, self.cells)
 

@@ -28,9 +28,9 @@ def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str) -> Non
         for mouse in range(chosen.n_avatars):
             one = follow_one(chosen, spec.rule, strategy.lines, tumours, luck, mouse, days)
             told = (strategy.name, mouse)
-            assert np.array_equal(
-                all_mice.progression_day[:, mouse], one.progression_day, equal_nan=True
-            ), told
+            assert np.array_equal(all_mice.progression_day[:, mouse], one.progression_day, equal_nan=True), (
+                told
+            )
             assert all_mice.left_day[mouse] == one.left_day, told
             assert REASONS[all_mice.left_reason[mouse]] == one.reason, told
             assert all_mice.lines_planned[mouse] == one.planned, told
@@ -52,6 +52,7 @@ def test_progression_on_a_constant_arm_is_that_of_the_endpoints(rule: str) -> No
             days, followed.volume_mm3.T, variant=rule, timing="at_visit", endpoint="TTP", floor=floor
         )
         assert read.event.any()
+        assert read.time is not None
         expected = np.where(read.event, read.time, np.nan)
         assert np.array_equal(followed.progression_day[0], expected, equal_nan=True)
 
