@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from avatar_trials.kinetics.four_clones import CLONES, LinearClones
 from avatar_trials.strategies.history import Floats, History
-from avatar_trials.strategies.tumours import March
+from avatar_trials.strategies.tumours import March, Marching
 
 DETECTED, FATAL = 1e9, 1e13
 OPTIONS = ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))
@@ -48,6 +48,9 @@ class LinearTumours:
 
     def rates(self, doses: Floats) -> dict[tuple[int, int], Floats]:
         return dict(self.model.rates(doses))
+
+    def marching(self, longest_step: float | None) -> Marching:
+        return March(self, longest_step)
 
 
 @dataclass(frozen=True)

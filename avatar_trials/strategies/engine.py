@@ -19,7 +19,7 @@ from avatar_trials.strategies.monitoring import biopsy_sample, plasma_sample
 from avatar_trials.strategies.progression_watch import Watch
 from avatar_trials.strategies.records import Records
 from avatar_trials.strategies.toxicity import Tolerance
-from avatar_trials.strategies.tumours import LEAST_CELLS, March, Tumours, by_clone
+from avatar_trials.strategies.tumours import LEAST_CELLS, Tumours, by_clone
 from avatar_trials.strategy_designs import Monitoring, Scoring, StrategyStopping, ToxicitySpec
 
 STUDY_END, SIZE, BODY_WEIGHT, REMOVED = 0, 1, 2, 3
@@ -88,7 +88,7 @@ class _Mice:
         self, strategy: Strategy, tumours: Tumours, plan: Plan, fates: Fates, mouse: Counts | None
     ) -> None:
         self.strategy, self.tumours, self.plan, self.fates = strategy, tumours, plan, fates
-        self.march = March(tumours, plan.longest_step)
+        self.march = tumours.marching(plan.longest_step)
         self.cells = tumours.start()
         self.clone_of = tumours.clone_of
         n = self.cells.shape[1]

@@ -19,8 +19,16 @@ DISTINCT_DOSES = 16
 KEPT = 64
 
 
+class Marching(Protocol):
+    """What takes tumours from visit to visit."""
+
+    def advance(self, cells: Floats, doses: Floats, days: float) -> Floats:
+        """Cells (state, mouse) after `days` under doses (drug, mouse)."""
+        ...
+
+
 class Tumours(Protocol):
-    """Tumours of mice (mouse,): states of cells, and rates {(to, from): 1/day} under doses (..., drug).
+    """Tumours of mice (mouse,): states of cells, and how they march.
 
     `clone_of` (state,): place of each state's clone among `clones`. `deceleration` (mouse,): of growth above the
     size at day 0, as in `kinetics.clones.size_from_growth`.
@@ -39,6 +47,12 @@ class Tumours(Protocol):
     def start(self) -> Floats:
         """Cells (state, mouse) at day 0."""
         ...
+
+    def marching(self, longest_step: float | None) -> Marching: ...
+
+
+class RatedTumours(Tumours, Protocol):
+    """Tumours whose states turn over at rates."""
 
     def rates(self, doses: Floats) -> Matrix: ...
 
@@ -71,6 +85,9 @@ class ClonalTumours:
     def rates(self, doses: Floats) -> Matrix:
         return kinetics.rates(self.tumour, doses)
 
+    def marching(self, longest_step: float | None) -> Marching:
+        return March(self, longest_step)
+
 
 @dataclass
 class March:
@@ -80,7 +97,7 @@ class March:
     cell is looked for again within a step; none looks at visits alone.
     """
 
-    tumours: Tumours
+    tumours: RatedTumours
     longest_step: float | None = None
     known: dict[tuple[bytes, float], dict[tuple[int, int], Floats]] = field(default_factory=dict)
 
