@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import linalg, special
 
 from avatar_trials.strategies.fates import Fates
 from avatar_trials.strategies.tumours import ClonalTumours
@@ -71,6 +71,14 @@ def one_mouse(tumours: ClonalTumours, mouse: int) -> tuple[list[float], Any]:
         return rates
 
     return cells, matrix
+
+
+def count_at(uniform: float, mean: float) -> float:
+    """Quantile of a Poisson count."""
+    if mean <= 0.0:
+        return 0.0
+    above = max(math.ceil(special.pdtrik(uniform, mean)), 0)
+    return float(above - 1 if above and special.pdtr(above - 1, mean) >= uniform else above)
 
 
 def decide(rule: Any, patient: Patient, day: float, drugs: list[str], clones: list[str]) -> list[float]:
@@ -157,10 +165,10 @@ def follow_one(
             next_sample = day + plasma.every_days
             shed = plasma.deaths_per_cell_day * plasma.shed_per_death / plasma.cleared_per_day
             counts = [
-                float(stats.poisson.ppf(fates.plasma[visit, 0, c, mouse], n * shed * plasma.sampled_share))
+                count_at(float(fates.plasma[visit, 0, c, mouse]), n * shed * plasma.sampled_share)
                 for c, n in enumerate(cells)
             ]
-            patient.molecules.append(max(sum(counts), 0.0))
+            patient.molecules.append(sum(counts))
             everything = max(sum(counts) + plasma.background_molecules, 1.0)
             seen = []
             for c, count in enumerate(counts):

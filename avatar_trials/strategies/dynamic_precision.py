@@ -100,7 +100,8 @@ class DynamicPrecision:
     least_total: fewest cells. least_doubly_resistant: fewest cells that resist everything, among equals fewest cells,
     unless there are more than `threshold` cells now: then fewest cells. no_first_doubly_resistant: fewest cells, unless
     that lets a first cell that resists everything and cannot be cured arise: then fewest of those. Doses that kill the
-    patient within the period are out where others do not; where all do, the ones survived longest.
+    patient within the period are out where others do not; where all do, the ones survived longest. `longest_step`: days
+    after which the model looks again for clones of less than one cell.
     """
 
     model: LinearClones
@@ -109,6 +110,7 @@ class DynamicPrecision:
     threshold: float = 1e11
     options: tuple[tuple[float, ...], ...] = OPTIONS
     fatal: float = FATAL
+    longest_step: float = 0.25
 
     def __call__(self, history: History) -> Floats:
         if not _on_period(history.days[-1:], self.period_days)[0]:
@@ -146,7 +148,7 @@ class DynamicPrecision:
 
     def _foreseen(self, cells: Floats, option: tuple[float, ...], history: History) -> tuple[Floats, Floats]:
         """Cells (clone, patient) after the period under an option, and days survived in it."""
-        march = March(LinearTumours(self._model_of(history), cells))
+        march = March(LinearTumours(self._model_of(history), cells), self.longest_step)
         doses = np.repeat(np.asarray(option)[:, None], cells.shape[1], axis=1)
         days = max(1, round(self.period_days))
         lived = np.zeros(cells.shape[1])

@@ -7,6 +7,7 @@ with short steps, and applies the published rules to it by hand.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from avatar_trials.strategies.dynamic_precision import (
     CurrentPrecision,
     DynamicPrecision,
     LinearTumours,
+    Variant,
 )
 from avatar_trials.strategies.engine import Followed, Plan, follow
 from avatar_trials.strategies.fates import Fates
@@ -29,7 +31,7 @@ from avatar_trials.strategies.rules import Constant
 from avatar_trials.strategy_designs import CaliperSpec, Monitoring, Scoring, StrategyStopping
 
 Floats = NDArray[np.float64]
-PATIENTS, PERIODS, PERIOD = 14, 24, 45
+PATIENTS, PERIODS, PERIOD = 10, 20, 45
 DAYS = np.arange(PERIODS * PERIOD + 1, dtype=float)
 STOP = StrategyStopping(size_mm3=FATAL / 1e6)
 
@@ -125,6 +127,7 @@ def engine(given: Patients, decide: Decide) -> Followed:
         Monitoring(caliper=CaliperSpec(delta_mm=0.0, sigma_p=0.0, detection_limit_mm3=1e-9), census=True),
         Scoring(progression="doubling_of_nadir", floor_mm3=DETECTED / 1e6),
         STOP,
+        longest_step=0.25,
     )
     nothing = np.zeros((len(DAYS), 0))
     luck = Fates(np.zeros((len(DAYS), n)), np.zeros((2, n)), nothing, nothing, nothing)
@@ -141,7 +144,7 @@ def rule_of(name: str, model: LinearClones) -> Decide:
     if name == "current":
         return CurrentPrecision(model.sensitivity)
     if name in ("least_total", "least_doubly_resistant"):
-        return DynamicPrecision(model, 45.0, name)  # type: ignore[arg-type]
+        return DynamicPrecision(model, 45.0, cast(Variant, name))
     first, second = (float(part) for part in name.split())
     return Constant({"drug 1": first, "drug 2": second})
 
