@@ -232,3 +232,18 @@ def test_more_depth_alone_does_not_delay_progression(egfr: dict[str, Arm]) -> No
     _, depth, _ = numbers(egfr["clears more"])
     assert depth < -58.0
     assert ratio(egfr, "clears more") > ratio(egfr, THIRD_GENERATION.name)
+
+
+def test_the_same_treatment_lasts_shorter_as_a_second_line() -> None:
+    """Nothing about the drug changes: the first line has selected what resists the second one too."""
+    for name, sequence, upfront in (
+        ("egfr_osimertinib_first_line", "erlotinib, then osimertinib", "osimertinib"),
+        ("melanoma_preemptive_vs_sequential", "encorafenib, then both", "both from the start"),
+    ):
+        chosen = load_strategies(name).model_copy(update={"n_avatars": 200, "toxicity": None})
+        followed = compare_strategies(chosen)
+        first, second = followed["progression_day"].sel(strategy=sequence).values[:2]
+        second_line = second - first
+        first_line = followed["progression_day"].sel(strategy=upfront, line=1).values
+        assert np.nanmedian(second_line) < np.nanmedian(first_line) - 30, name
+        assert np.nanmedian(second_line) < np.nanmedian(first), name
