@@ -46,11 +46,11 @@ def written_files(folder: Path) -> list[Path]:
 
 def compared(design: StrategyDesign, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Follow the design's avatars under every strategy, score them, write everything; the two tables."""
-    from avatar_trials.strategies import compare_strategies, scores
+    from avatar_trials.strategies import compare_strategies, score_strategies
 
     followed = compare_strategies(design)
     rules = design.scoring
-    tables = scores(
+    tables = score_strategies(
         followed, design.reference, level=rules.level, resamples=rules.resamples, seed=design.seed
     )
     stamp = make_stamp(design=design.name, design_sha256=design.sha256, seed=str(design.seed))
@@ -97,6 +97,13 @@ def printed(design: StrategyDesign, scores: pd.DataFrame, differences: pd.DataFr
         "\nPFS ends with the first line of a sequence, failure with the last line of every strategy: "
         "strategies compare by failure."
     )
+    if design.scoring.progression in ("recist_volume", "doubling_of_nadir") and any(
+        spec.rule.kind in ("intermittent", "adaptive") for spec in design.strategies
+    ):
+        parts.append(
+            f"Under {design.scoring.progression} a nadir starts anew after each holiday, which flatters strategies that "
+            "pause: baseline_volume and doubling do not."
+        )
     parts.append(f"ASSUMED, calibrated on no mouse: {clean(design.words)}.")
     return "\n".join(parts)
 

@@ -2,6 +2,6 @@
 
 from avatar_trials.strategies.comparison import compare_strategies
 from avatar_trials.strategies.history import History, Strategy
-from avatar_trials.strategies.scoring import scores
+from avatar_trials.strategies.scoring import scores as score_strategies
 
-__all__ = ["History", "Strategy", "compare_strategies", "scores"]
+__all__ = ["History", "Strategy", "compare_strategies", "score_strategies"]

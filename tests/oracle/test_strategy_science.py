@@ -13,7 +13,7 @@ from avatar_trials.endpoints.survival import kaplan_meier, median
 from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
 from avatar_trials.kinetics.luria_delbruck import clones_at_detection
 from avatar_trials.kinetics.mutants import two_drug_mutation
-from avatar_trials.strategies import Strategy, compare_strategies, scores
+from avatar_trials.strategies import Strategy, compare_strategies, score_strategies
 from avatar_trials.strategies.egfr_first_line import (
     FIRST_GENERATION,
     LOG10_SHARES,
@@ -34,7 +34,7 @@ BIRTH, DEATH, DEATH_TREATED, CELLS, MUTATION = 0.14, 0.13, 0.17, 10**9, 1e-9
 
 def wide(chosen: StrategyDesign) -> pd.DataFrame:
     """Estimates, a row a strategy, a column an endpoint."""
-    table, _ = scores(compare_strategies(chosen), chosen.reference, resamples=50)
+    table, _ = score_strategies(compare_strategies(chosen), chosen.reference, resamples=50)
     return table.pivot(index="strategy", columns="endpoint", values="estimate")
 
 
@@ -85,7 +85,7 @@ def test_two_drugs_cure_together_and_not_in_turn(cross: int, expected: float) ->
 def test_first_lines_flatter_the_combination_that_whole_strategies_do_not() -> None:
     """T53. With cells that resist both, upfront wins by first progression; by failure it is near the sequence."""
     chosen = load_strategies("melanoma_preemptive_vs_sequential").model_copy(update={"n_avatars": 300})
-    _, differences = scores(compare_strategies(chosen), chosen.reference, resamples=50)
+    _, differences = score_strategies(compare_strategies(chosen), chosen.reference, resamples=50)
     upfront = differences[differences["strategy"] == "both from the start"].set_index("endpoint")[
         "difference"
     ]

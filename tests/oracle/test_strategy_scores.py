@@ -8,7 +8,7 @@ import xarray as xr
 
 from avatar_trials.endpoints.survival import kaplan_meier, restricted_mean
 from avatar_trials.seeds import stream
-from avatar_trials.strategies import compare_strategies, scores
+from avatar_trials.strategies import compare_strategies, score_strategies
 from avatar_trials.strategies.scoring import event_times
 from tests.strategy_panel import design
 
@@ -20,7 +20,7 @@ def followed() -> xr.Dataset:
 
 def test_restricted_means_of_resamples_are_those_of_the_resampled_subjects(followed: xr.Dataset) -> None:
     chosen, resamples = followed, 50
-    table, differences = scores(chosen, "A", level=0.8, resamples=resamples, seed=4)
+    table, differences = score_strategies(chosen, "A", level=0.8, resamples=resamples, seed=4)
     counts = stream(4, "avatars resampled").multinomial(40, np.full(40, 1 / 40), size=resamples)
     drawn = {}
     for name in ("A", "upfront"):
@@ -65,12 +65,12 @@ def test_pfs_pfs2_and_failure_are_told_of_every_mouse_by_its_lines(followed: xr.
 
 
 def test_pfs_is_never_told_without_strategy_failure(followed: xr.Dataset) -> None:
-    table, differences = scores(followed, "A", resamples=50)
+    table, differences = score_strategies(followed, "A", resamples=50)
     for frame in (table, differences):
         for name, part in frame.groupby("strategy"):
             assert {"PFS_mean_days", "strategy_failure_mean_days"} <= set(part["endpoint"]), name
     with pytest.raises(ValueError, match="is no strategy"):
-        scores(followed, "Z", resamples=50)
+        score_strategies(followed, "Z", resamples=50)
 
 
 def test_a_strategy_that_goes_on_as_before_has_failed_at_its_first_progression() -> None:

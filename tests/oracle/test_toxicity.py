@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avatar_trials.strategies import compare_strategies, scores
+from avatar_trials.strategies import compare_strategies, score_strategies
 from avatar_trials.strategies.scoring import event_times
 from avatar_trials.strategies.toxicity import Tolerance, median_loss
 from avatar_trials.strategy_designs import ToxicitySpec
@@ -82,7 +82,7 @@ def test_less_dose_is_tolerated_better_and_holds_less() -> None:
     levels = (1.0, 0.9, 0.75, 0.6, 0.5)
     rules = [{"name": f"{d}", "rule": {"kind": "constant", "arm": "A + B", "dose": d}} for d in levels]
     chosen = design(tumour=tumour, strategies=rules, n_avatars=300, monitoring={})
-    table, _ = scores(compare_strategies(chosen), "1.0", resamples=50)
+    table, _ = score_strategies(compare_strategies(chosen), "1.0", resamples=50)
     wide = table.pivot(index="strategy", columns="endpoint", values="estimate").loc[[f"{d}" for d in levels]]
     durable, lost = wide["durable_share"].to_numpy(), wide["lost_15_pct_weight_share"].to_numpy()
     assert (np.diff(durable) <= 0).all()
