@@ -101,8 +101,8 @@ def printed(design: StrategyDesign, scores: pd.DataFrame, differences: pd.DataFr
         spec.rule.kind in ("intermittent", "adaptive") for spec in design.strategies
     ):
         parts.append(
-            f"Under {design.scoring.progression} a nadir starts anew after each holiday, which flatters strategies that "
-            "pause: baseline_volume and doubling do not."
+            f"Under {design.scoring.progression} a nadir starts anew after each holiday, which flatters strategies "
+            "that pause: baseline_volume and doubling do not."
         )
     parts.append(f"ASSUMED, calibrated on no mouse: {clean(design.words)}.")
     return "\n".join(parts)

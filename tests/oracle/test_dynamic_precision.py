@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from avatar_trials.kinetics.four_clones import LinearClones, two_drug_transitions
-from avatar_trials.strategies import Strategy
+from avatar_trials.kinetics.four_clones import CLONES, LinearClones, two_drug_transitions
+from avatar_trials.strategies import History, Strategy
 from avatar_trials.strategies.dynamic_precision import (
     DETECTED,
     FATAL,
@@ -203,3 +203,43 @@ def test_a_clone_of_less_than_one_cell_stands_still_and_can_be_fed() -> None:
     assert followed.volume_mm3[:, 1] == pytest.approx(1.0 / 1e6)
     assert followed.last_clones[1, 0] > 0.01
     assert followed.last_clones[2, 0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("totals", "switched"),
+    [
+        ((5e9, 2e9, 3.9e9), False),
+        ((5e9, 2e9, 4.1e9), True),
+        ((5e9, 1e8, 9e8), False),
+        ((5e9, 1e8, 1.1e9), True),
+        ((5e9, 2e9, 1.2e9, 2.3e9), False),
+        ((5e9, 2e9, 1.2e9, 2.5e9), True),
+    ],
+)
+def test_the_reactive_rule_switches_at_twice_the_nadir_or_at_return(
+    totals: tuple[float, ...], switched: bool
+) -> None:
+    census = np.zeros((len(totals), 4, 1))
+    census[:, 0, 0] = totals
+    visits, nothing = len(totals), np.zeros((len(totals), 4, 1), dtype=np.int8)
+    history = History(
+        days=45.0 * np.arange(visits),
+        volume_mm3=census.sum(axis=1) / 1e6,
+        body_weight_pct=np.zeros((visits, 1)),
+        molecules=np.full((visits, 1), np.nan),
+        plasma=nothing,
+        biopsy=nothing,
+        census=census,
+        prescribed=np.ones((visits - 1, 2, 1)),
+        given=np.ones((visits - 1, 2, 1)),
+        line=np.ones(1, dtype=np.int64),
+        line_day=np.zeros(1),
+        failed=np.zeros(1, dtype=bool),
+        mouse=np.zeros(1, dtype=np.int64),
+        drugs=("drug 1", "drug 2"),
+        clones=CLONES,
+        detection_limit_mm3=15.0,
+    )
+    kills = np.array([[0.2, 0.1], [0.0, 0.1], [0.2, 0.0], [0.0, 0.0]])[..., None]
+    doses = CurrentPrecision(kills)(history)[:, 0]
+    assert list(doses) == ([0.0, 1.0] if switched else [1.0, 0.0])

@@ -70,6 +70,15 @@ def cured(strategy: Strategy, patients: WholeCells) -> float:
     return float(follow(strategy, patients, plan, luck).eradicated.mean())
 
 
+def test_many_whole_cells_shrink_and_grow_at_their_rates() -> None:
+    patients = lesions(20, 1, 3)
+    march, cells = patients.marching(None), np.full((4, 20), 1e9)
+    doses = np.array([[1.0] * 20, [0.5] * 20])
+    after = march.advance(cells, doses, 30.0)
+    rates = np.array([-0.03, 0.01 - 0.04 * 0.5, -0.03, 0.01])
+    assert np.log(after / cells).mean(axis=1) / 30.0 == pytest.approx(rates, abs=1e-4)
+
+
 @pytest.mark.parametrize(("cross", "expected"), [(1, 0.263), (0, 0.999)])
 def test_two_drugs_cure_together_and_not_in_turn(cross: int, expected: float) -> None:
     """T53. Bozic 2013: with one mutation that resists both 26.3 % and 0 %; without, 99.9 % and 0 %. The second drug
