@@ -292,7 +292,14 @@ class StrategyDesign(Card):
     @property
     def words(self) -> str:
         """What is assumed, for everything that is read off the comparison."""
-        parts = [f"tumours: {self.tumour.source}"]
+        return "; ".join(
+            part for part in (f"tumours: {self.tumour.source}", self.words_beside_tumours) if part
+        )
+
+    @property
+    def words_beside_tumours(self) -> str:
+        """What is assumed of monitoring and toxicity."""
+        parts = []
         for name, part in (("plasma", self.monitoring.plasma), ("biopsy", self.monitoring.biopsy)):
             if part is not None:
                 parts.append(f"{name}: {part.source}")

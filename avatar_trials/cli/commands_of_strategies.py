@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from avatar_trials.cli.options import Unconverged
 from avatar_trials.cli.outputs import require_writable
+from avatar_trials.problems import InputError, Problem
 
 
 def compare_strategies(
@@ -24,6 +26,17 @@ def compare_strategies(
         int | None,
         typer.Option("--avatars", min=1, max=1_000_000, help="How many avatars, in place of the design's."),
     ] = None,
+    posterior: Annotated[
+        Path | None,
+        typer.Option(
+            "--posterior",
+            help="Posterior file of two_clone: its calibrated avatars, in place of those the design assumes.",
+        ),
+    ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, max=1000, help="Posterior draws of each calibrated avatar.")
+    ] = 40,
+    allow_unconverged: Unconverged = False,
 ) -> None:
     """Compare treatment strategies on the same avatars: preemptive, reactive, adaptive, triggered by an assay.
 
@@ -37,8 +50,17 @@ def compare_strategies(
     if avatars is not None:
         chosen = chosen.model_copy(update={"n_avatars": avatars})
     written = comparisons.written_files(out)
-    require_writable(written, reads=[find_card("trial_designs", design)])
-    print(comparisons.printed(chosen, *comparisons.compared(chosen, out)))
+    require_writable(written, reads=[find_card("trial_designs", design), posterior])
+    if posterior is not None and avatars is not None:
+        what, fix = "--avatars are assumed ones, and --posterior brings its own", "Leave one of the two out"
+        raise InputError(Problem("O04", "error", what, fix))
+    cohort, synthetic = None, True
+    if posterior is not None:
+        cohort, synthetic = comparisons.calibrated_cohort(
+            posterior, chosen, draws, allow_unconverged=allow_unconverged
+        )
+    found = comparisons.compared(chosen, out, cohort, synthetic=synthetic)
+    print(comparisons.printed(chosen, found))
     for path in written:
         if path.suffix != ".sha256":
             print(f"Written: {path}")

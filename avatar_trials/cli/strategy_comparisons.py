@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import xarray as xr
@@ -11,6 +13,9 @@ from avatar_trials.cli.files import write_csv
 from avatar_trials.report.text import clean, number
 from avatar_trials.stamp import make_stamp, write_netcdf
 from avatar_trials.strategy_designs import StrategyDesign
+
+if TYPE_CHECKING:
+    from avatar_trials.emulate import Cohort
 
 FOLLOWED, SCORES, DIFFERENCES = "strategies.nc", "strategies.csv", "strategy_differences.csv"
 
@@ -44,24 +49,53 @@ def written_files(folder: Path) -> list[Path]:
     ]
 
 
-def compared(design: StrategyDesign, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Follow the design's avatars under every strategy, score them, write everything; the two tables."""
+@dataclass(frozen=True)
+class Compared:
+    """Scores, paired differences, and what is calibrated and assumed of them."""
+
+    scores: pd.DataFrame
+    differences: pd.DataFrame
+    scenario: str
+
+
+def calibrated_cohort(
+    posterior: Path, design: StrategyDesign, draws: int, *, allow_unconverged: bool
+) -> tuple[Cohort, bool]:
+    """The calibrated avatars of a posterior, in some of its draws, and whether their volumes were synthetic."""
+    from avatar_trials.cli import flow
+    from avatar_trials.emulate import cohort_from_posterior
+
+    tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
+    return cohort_from_posterior(tree, draws, seed=design.seed), bool(tree.attrs["synthetic"])
+
+
+def compared(
+    design: StrategyDesign, folder: Path, cohort: Cohort | None = None, *, synthetic: bool = True
+) -> Compared:
+    """Follow avatars under every strategy, score them, write everything. `synthetic`: no measured mouse is behind
+    it."""
     from avatar_trials.strategies import compare_strategies, score_strategies
 
-    followed = compare_strategies(design)
+    followed = compare_strategies(design, cohort=cohort)
     rules = design.scoring
     tables = score_strategies(
         followed, design.reference, level=rules.level, resamples=rules.resamples, seed=design.seed
     )
+    basis = "assumed"
+    if cohort is not None:
+        basis = f"avatars calibrated on {'synthetic' if synthetic else 'measured'} volumes, the rest assumed"
+        if synthetic:
+            followed.attrs["scenario"] = f"SYNTHETIC volumes, no measured mouse. {followed.attrs['scenario']}"
     stamp = make_stamp(design=design.name, design_sha256=design.sha256, seed=str(design.seed))
-    write_netcdf(_kept(followed), folder / FOLLOWED, stamp, kind="strategies")
+    write_netcdf(_kept(followed, synthetic), folder / FOLLOWED, stamp, kind="strategies")
     for table, name in zip(tables, (SCORES, DIFFERENCES), strict=True):
-        write_csv(table.assign(basis="assumed", progression=followed.attrs["progression"]), folder / name)
-    return tables
+        write_csv(table.assign(basis=basis, progression=followed.attrs["progression"]), folder / name)
+    return Compared(*tables, followed.attrs["scenario"])
 
 
-def printed(design: StrategyDesign, scores: pd.DataFrame, differences: pd.DataFrame) -> str:
+def printed(design: StrategyDesign, found: Compared) -> str:
     """One row a strategy, then its paired differences, then what is assumed."""
+    scores, differences = found.scores, found.differences
     wide = scores.pivot(index="strategy", columns="endpoint", values="estimate").loc[design.strategy_names]
     shown = pd.DataFrame(
         {
@@ -104,14 +138,14 @@ def printed(design: StrategyDesign, scores: pd.DataFrame, differences: pd.DataFr
             f"Under {design.scoring.progression} a nadir starts anew after each holiday, which flatters strategies "
             "that pause: baseline_volume and doubling do not."
         )
-    parts.append(f"ASSUMED, calibrated on no mouse: {clean(design.words)}.")
+    parts.append(f"{clean(found.scenario)}.")
     return "\n".join(parts)
 
 
-def _kept(followed: xr.Dataset) -> xr.Dataset:
+def _kept(followed: xr.Dataset, synthetic: bool) -> xr.Dataset:
     """The dataset as NetCDF holds it: truth values as numbers, no doses."""
     return (
         followed.drop_vars("doses")
         .assign(eradicated=followed["eradicated"].astype("int8"))
-        .assign_attrs(synthetic=1)
+        .assign_attrs(synthetic=int(synthetic))
     )

@@ -10,13 +10,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from avatar_trials.emulate import Cohort
 from avatar_trials.emulate.trial import visit_days
 from avatar_trials.strategies.assumed_tumours import assumed_tumours
+from avatar_trials.strategies.calibrated_tumours import WORDS as CALIBRATED
+from avatar_trials.strategies.calibrated_tumours import calibrated_tumours
 from avatar_trials.strategies.declared import strategies_of
 from avatar_trials.strategies.engine import REASONS, Followed, Plan, follow
 from avatar_trials.strategies.fates import fates
 from avatar_trials.strategies.history import Strategy
-from avatar_trials.strategy_designs import StrategyDesign
+from avatar_trials.strategies.tumours import Tumours
+from avatar_trials.strategy_designs import CaliperSpec, Monitoring, StrategyDesign
 
 MICE_AT_A_TIME = 2048
 _UNITS = {
@@ -34,6 +38,7 @@ def compare_strategies(
     design: StrategyDesign,
     strategies: Sequence[Strategy] | None = None,
     *,
+    cohort: Cohort | None = None,
     seed: int | None = None,
     mice_at_a_time: int = MICE_AT_A_TIME,
 ) -> xr.Dataset:
@@ -46,24 +51,51 @@ def compare_strategies(
     """
     chosen = strategies_of(design) if strategies is None else list(strategies)
     seed = design.seed if seed is None else seed
-    avatars = [f"avatar {number + 1}" for number in range(design.n_avatars)]
     days = visit_days(design.visits)
-    plan = Plan(days, design.monitoring, design.scoring, design.stopping, design.toxicity)
-    monitoring, parts = design.monitoring, []
-    for first in range(0, len(avatars), mice_at_a_time):
-        names = avatars[first : first + mice_at_a_time]
-        tumours = assumed_tumours(design.tumour, names, seed)
-        luck = fates(
-            *(names, seed),
+    names = cohort.avatars if cohort else tuple(f"avatar {number + 1}" for number in range(design.n_avatars))
+    draws = cohort.n_trials if cohort else 1
+    monitoring = design.monitoring if cohort is None else _calibrated_caliper(design.monitoring, cohort)
+    plan = Plan(days, monitoring, design.scoring, design.stopping, design.toxicity)
+    parts, at_a_time = [], max(1, mice_at_a_time // draws)
+    for first in range(0, len(names), at_a_time):
+        here = names[first : first + at_a_time]
+        tumours: Tumours
+        if cohort is None:
+            mice, tumours = here, assumed_tumours(design.tumour, here, seed)
+        else:
+            mice = tuple(f"{avatar}, draw {draw}" for avatar in here for draw in cohort.draw)
+            per_mm3 = design.tumour.cells_per_mm3
+            tumours = calibrated_tumours(
+                cohort.of(here), design.drugs, design.clones, seed, cells_per_mm3=per_mm3
+            )
+        fate = fates(
+            *(mice, seed),
             n_visits=len(days),
             n_clones=len(design.clones),
             plasma=monitoring.plasma is not None,
             biopsy=monitoring.biopsy is not None,
             removal=design.stopping.removal is not None,
         )
-        mice = np.arange(first, first + len(names))
-        parts.append([follow(strategy, tumours, plan, luck, mice) for strategy in chosen])
-    return _dataset(parts, chosen, design, days, avatars, seed)
+        places = first * draws + np.arange(len(mice))
+        parts.append([follow(strategy, tumours, plan, fate, places) for strategy in chosen])
+    found = _dataset(parts, chosen, design, days, list(np.repeat(names, draws)), seed)
+    if cohort is None:
+        return found
+    told = f"CALIBRATED avatars: {CALIBRATED}. ASSUMED: {design.words_beside_tumours or 'nothing else'}"
+    return found.assign_coords(draw=("avatar", np.tile(np.arange(draws), len(names)))).assign_attrs(
+        scenario=told
+    )
+
+
+def _calibrated_caliper(monitoring: Monitoring, cohort: Cohort) -> Monitoring:
+    caliper = CaliperSpec(
+        delta_mm=float(cohort.population["delta"].mean()),
+        sigma_p=float(cohort.population["sigma_p"].mean()),
+        detection_limit_mm3=cohort.detection_limit_mm3,
+        diameter_floor_mm3=cohort.diameter_floor_mm3,
+        wander=float(cohort.weekly_wander.mean()),
+    )
+    return monitoring.model_copy(update={"caliper": caliper})
 
 
 def _dataset(

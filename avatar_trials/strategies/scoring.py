@@ -36,16 +36,14 @@ def scores(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of every strategy, and differences from `reference`, as tables with the columns named above.
 
-    Intervals by resampling avatars, the same ones for every strategy. Times as medians and as restricted means up to
+    Intervals by resampling avatars, the same ones for every strategy; of calibrated avatars each resample is of one
+    posterior draw, so that both kinds of uncertainty are in it. Times as medians and as restricted means up to
     the horizon, by Kaplan-Meier. ValueError for a reference that is no strategy.
     """
     names = [str(name) for name in followed["strategy"].values]
     if reference not in names:
         raise ValueError(f"reference {reference!r} is no strategy; there are {', '.join(names)}")
-    n = followed.sizes["avatar"]
-    weights = (
-        stream(seed, "avatars resampled").multinomial(n, np.full(n, 1.0 / n), size=resamples).astype(float)
-    )
+    weights = _weights(followed, resamples, seed)
     tails = (0.5 - level / 2.0, 0.5 + level / 2.0)
     told = {name: list(_endpoints(followed.sel(strategy=name), weights)) for name in names}
     rows, differences = [], []
@@ -66,6 +64,18 @@ def scores(
         pd.DataFrame(rows, columns=list(SCORE_COLUMNS)),
         pd.DataFrame(differences, columns=list(DIFFERENCE_COLUMNS)),
     )
+
+
+def _weights(followed: xr.Dataset, resamples: int, seed: int) -> Floats:
+    """How often each mouse counts (resample, mouse): its avatar's count, where its draw is that of the resample."""
+    of_mouse, avatars = pd.factorize(followed["avatar"].values.astype(str))
+    n = len(avatars)
+    counts = stream(seed, "avatars resampled").multinomial(n, np.full(n, 1.0 / n), size=resamples)
+    weights: Floats = counts[:, of_mouse].astype(float)
+    if "draw" in followed.coords:
+        draw = followed["draw"].values
+        weights *= draw == (np.arange(resamples) % (int(draw.max()) + 1))[:, None]
+    return weights
 
 
 def line_times(one: xr.Dataset) -> tuple[Floats, Flags, Flags]:
@@ -115,7 +125,7 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
             share = float(causes.incidence[1].ravel()[-1]) if causes.incidence.size else 0.0
             toxic = (event & (cause == "died")).astype(float)
             yield (
-                *("removed_for_body_weight_before_progression", share, weights @ toxic / n),
+                *("removed_for_body_weight_before_progression", share, weights @ toxic / weights.sum(axis=1)),
                 *(
                     n,
                     int(toxic.sum()),

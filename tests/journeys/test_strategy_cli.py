@@ -47,6 +47,23 @@ def test_a_comparison_is_printed_and_written(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
+def test_calibrated_avatars_are_compared_and_said_to_be(tmp_path: Path) -> None:
+    posterior = Path(__file__).parents[1] / "fixtures" / "frozen_posterior.nc"
+    typed = ["compare-strategies", DESIGN, "--posterior", str(posterior), "--draws", "4", "-o", str(tmp_path)]
+    result = CliRunner().invoke(app, typed)
+    assert result.exit_code == 0, result.output
+    assert "SYNTHETIC volumes" in result.output
+    assert "CALIBRATED avatars" in result.output
+    assert "ASSUMED: toxicity" in result.output
+    assert set(pd.read_csv(tmp_path / "strategies.csv")["basis"]) == {
+        "avatars calibrated on synthetic volumes, the rest assumed"
+    }
+    followed = read_netcdf(tmp_path / "strategies.nc", kind="strategies")
+    assert followed.attrs["scenario"].startswith("SYNTHETIC")
+    both = CliRunner().invoke(app, [*typed, "--avatars", "3"])
+    assert "Leave one of the two out" in str(both.exception)
+
+
 def test_designs_of_strategies_are_listed_apart() -> None:
     result = CliRunner().invoke(app, ["list"])
     assert result.exit_code == 0

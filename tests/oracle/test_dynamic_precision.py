@@ -223,7 +223,7 @@ def test_the_reactive_rule_switches_at_twice_the_nadir_or_at_return(
     census[:, 0, 0] = totals
     visits, nothing = len(totals), np.zeros((len(totals), 4, 1), dtype=np.int8)
     history = History(
-        days=45.0 * np.arange(visits),
+        days=np.arange(visits, dtype=np.float64) * 45.0,
         volume_mm3=census.sum(axis=1) / 1e6,
         body_weight_pct=np.zeros((visits, 1)),
         molecules=np.full((visits, 1), np.nan),
