@@ -183,6 +183,43 @@ class DeEscalationRule(_Rule):
         return self
 
 
+class CurrentPrecisionRule(_Rule):
+    """The drug for the clone that predominates, the others at relapse (Beckman 2012), by the typical tumour."""
+
+    kind: Literal["current_precision"]
+    period_days: Positive = 45.0
+    detected_cells: Positive = 1e9
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ("census",)
+
+
+class DynamicPrecisionRule(_Rule):
+    """The best doses one period ahead (Beckman 2012, Yeang 2016), by the typical tumour; the last clone is the one that
+    resists everything. `doses`: dose fractions by drug to choose among; each drug alone and all in equal parts, unless
+    told."""
+
+    kind: Literal["dynamic_precision"]
+    period_days: Positive = 45.0
+    variant: Literal["least_total", "least_doubly_resistant", "no_first_doubly_resistant"] = (
+        "least_doubly_resistant"
+    )
+    threshold_cells: Positive = 1e11
+    fatal_cells: Positive = 1e13
+    doses: tuple[tuple[Annotated[Number, Field(ge=0, le=1)], ...], ...] = ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return ("census",)
+
+    def problems(self, drugs: Iterable[str], clones: Iterable[str]) -> Iterator[str]:
+        known = list(drugs)
+        for row in self.doses:
+            if len(row) != len(known):
+                yield f"has doses {list(row)}, and there are {len(known)} drugs: {', '.join(known)}"
+
+
 Rule = Annotated[
     ConstantRule
     | SequentialRule
@@ -191,6 +228,8 @@ Rule = Annotated[
     | ResidualDiseaseRule
     | MutationRule
     | RechallengeRule
-    | DeEscalationRule,
+    | DeEscalationRule
+    | CurrentPrecisionRule
+    | DynamicPrecisionRule,
     Field(discriminator="kind"),
 ]

@@ -14,7 +14,7 @@ from avatar_trials.kinetics.tumour import Clone, Mutation, Niche, Persistence, T
 from avatar_trials.problems import InputError, Problem
 from avatar_trials.seeds import stream
 from avatar_trials.strategies.tumours import ClonalTumours
-from avatar_trials.strategy_designs import Drawn, TumourSpec
+from avatar_trials.tumour_cards import Drawn, TumourSpec
 
 Floats = NDArray[np.float64]
 

@@ -113,7 +113,7 @@ class DynamicPrecision:
     longest_step: float = 0.25
 
     def __call__(self, history: History) -> Floats:
-        if not _on_period(history.days[-1:], self.period_days)[0]:
+        if not _on_period(history.days, self.period_days)[-1]:
             return history.prescribed[-1]
         now = history.census[-1]
         told = ~np.isnan(now[0])
@@ -161,8 +161,8 @@ class DynamicPrecision:
 
 
 def _on_period(days: Floats, period: float) -> NDArray[np.bool_]:
-    """Which of `days` (visit,) are a whole number of periods after day 0."""
-    return np.abs(days / period - np.round(days / period)) < 1e-9
+    """Which of `days` (visit,) are the first at or after a whole number of periods."""
+    return np.diff(np.floor(days / period + 1e-9), prepend=-1.0) > 0
 
 
 def _lexicographic(first: Floats, then: Floats) -> NDArray[np.intp]:

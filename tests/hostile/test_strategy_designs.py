@@ -73,6 +73,16 @@ BAD = {
         'kind = "residual_disease", first = "A", then = "B", below_molecules = 3',
         ["decides by plasma", "[monitoring]"],
     ),
+    "a comparator without its perfect assay": (
+        'kind = "constant", arm = "A + B"',
+        'kind = "current_precision"',
+        ["decides by census", "[monitoring]"],
+    ),
+    "doses for other drugs": (
+        'kind = "constant", arm = "A + B"',
+        'kind = "dynamic_precision", doses = [[1, 0, 0]]',
+        ["has doses [1.0, 0.0, 0.0]", "2 drugs"],
+    ),
     "residual disease without a limit": (
         'kind = "constant", arm = "A + B"',
         'kind = "residual_disease", first = "A", then = "B"',

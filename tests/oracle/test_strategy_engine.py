@@ -7,10 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avatar_trials.designs import Stopping
+from avatar_trials.emulate.trial import REASONS as TRIAL_REASONS
+from avatar_trials.emulate.trial import follow as follow_trial
 from avatar_trials.endpoints.disease_progression import AbsoluteFloor, progression
 from avatar_trials.kinetics.tumour import Course, grow
 from avatar_trials.strategies.declared import strategies_of
 from avatar_trials.strategies.engine import REASONS, STUDY_END, follow
+from avatar_trials.strategy_designs import StrategyStopping
 from tests.strategy_panel import RULES, design, prepared
 from tools.strategy_reference import follow_one
 
@@ -72,3 +76,26 @@ def test_a_constant_arm_grows_as_the_kinetics_say() -> None:
     # States of less than a cell stand still in the engine; here none of them ever shows.
     assert seen[compared] == pytest.approx(expected[compared], rel=1e-6)
     assert (followed.left_reason[np.isfinite(seen[:, -1])] == STUDY_END).all()
+
+
+def test_mice_leave_as_in_emulated_trials() -> None:
+    """Size and removal by observed relative volume, by the same rule and the same luck as `emulate_trials`."""
+    removal = {
+        "from_day": 14,
+        "from_relative_volume": [0.0, 1.0, 2.0],
+        "hazard_per_day": [0.004, 0.02, 0.1],
+        "source": "a test",
+    }
+    chosen = design(toxicity=None, n_avatars=80, stopping={"size_mm3": 900, "removal": removal})
+    tumours, plan, luck, days = prepared(chosen)
+    (strategy,) = [s for s in strategies_of(chosen) if s.name == "A"]
+    for_ever = StrategyStopping(size_mm3=1e30)
+    everything = follow(strategy, tumours, replace(plan, stopping=for_ever), luck).volume_mm3.T
+    stopping = Stopping.model_validate({"size_mm3": 900, "removal": removal})
+    stay, last, reason = follow_trial(everything, days, luck.removal.T, stopping)
+    followed = follow(strategy, tumours, plan, luck)
+    assert np.array_equal(followed.left_day, days[last])
+    words = np.array(REASONS)[followed.left_reason]
+    assert np.array_equal(words, np.array(TRIAL_REASONS.split())[reason])
+    assert np.array_equal(np.isfinite(followed.volume_mm3.T), stay)
+    assert len(set(words)) >= 2

@@ -15,7 +15,8 @@ from avatar_trials.strategies.declared import strategies_of
 from avatar_trials.strategies.dynamic_precision import CurrentPrecision, DynamicPrecision
 from avatar_trials.strategies.engine import Followed, follow
 from avatar_trials.strategies.history import Decide, Floats, checked_doses
-from avatar_trials.strategy_designs import CloneSpec, StrategyDesign
+from avatar_trials.strategy_designs import StrategyDesign
+from avatar_trials.tumour_cards import CloneSpec
 from tests.strategy_panel import RULES, design, prepared
 
 TYPICAL = LinearClones(
@@ -38,10 +39,21 @@ def one_of_the_users(history: History) -> Floats:
     return np.where(less, 0.5, 1.0) * np.ones((len(history.drugs), 1))
 
 
+def with_published_rules() -> StrategyDesign:
+    """The comparators as a design declares them, by its typical tumour."""
+    rules = [
+        {"kind": "current_precision", "period_days": 21},
+        {"kind": "dynamic_precision", "period_days": 21},
+    ]
+    named = [{"name": f"declared {rule['kind']}", "rule": rule} for rule in rules]
+    return design(strategies=named, monitoring={"census": True})
+
+
 def every_strategy() -> list[Strategy]:
     """All there are: declared, published comparators, a user's own."""
     own = [Strategy(name, decide) for name, decide in WITH_CENSUS.items()]
-    return [*strategies_of(design()), *own, Strategy("a user's", one_of_the_users)]
+    published = strategies_of(with_published_rules())
+    return [*strategies_of(design()), *published, *own, Strategy("a user's", one_of_the_users)]
 
 
 def listening(strategy: Strategy, heard: list[tuple[bytes, Floats]]) -> Strategy:
