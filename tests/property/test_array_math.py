@@ -38,8 +38,16 @@ def test_log_near_one_loses_nothing() -> None:
 @pytest.mark.parametrize(
     ("of", "x", "is_"),
     [
-        (array_math.exp, [-np.inf, -709.0, 709.0, np.inf, np.nan, 0.0], [0.0, 0.0, np.inf, np.inf, np.nan, 1.0]),
-        (array_math.log, [0.0, -1.0, 5e-324, np.inf, np.nan, 1.0], [np.nan, np.nan, np.nan, np.inf, np.nan, 0.0]),
+        (
+            array_math.exp,
+            [-np.inf, -709.0, 709.0, np.inf, np.nan, 0.0],
+            [0.0, 0.0, np.inf, np.inf, np.nan, 1.0],
+        ),
+        (
+            array_math.log,
+            [0.0, -1.0, 5e-324, np.inf, np.nan, 1.0],
+            [np.nan, np.nan, np.nan, np.inf, np.nan, 0.0],
+        ),
         (array_math.log1p, [0.0, 5e-324, np.nan], [0.0, 5e-324, np.nan]),
     ],
 )
