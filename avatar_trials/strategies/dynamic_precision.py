@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from avatar_trials.kinetics.four_clones import CLONES, LinearClones
 from avatar_trials.strategies.history import Floats, History
-from avatar_trials.strategies.tumours import March, Marching
+from avatar_trials.strategies.tumours import March, Marching, OneStateAClone
 
 DETECTED, FATAL = 1e9, 1e13
 OPTIONS = ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))
@@ -26,7 +26,7 @@ Variant = Literal["least_total", "least_doubly_resistant", "no_first_doubly_resi
 
 
 @dataclass(frozen=True)
-class LinearTumours:
+class LinearTumours(OneStateAClone):
     """Patients of the linear model: cells (clone, patient) at the start, and their rates."""
 
     model: LinearClones
@@ -34,17 +34,6 @@ class LinearTumours:
     drugs: tuple[str, ...] = ("drug 1", "drug 2")
     clones: tuple[str, ...] = CLONES
     cells_per_mm3: float = 1e6
-
-    @property
-    def clone_of(self) -> NDArray[np.intp]:
-        return np.arange(len(self.clones))
-
-    @property
-    def deceleration(self) -> Floats:
-        return np.zeros(self.cells.shape[1])
-
-    def start(self) -> Floats:
-        return self.cells.astype(float)
 
     def rates(self, doses: Floats) -> dict[tuple[int, int], Floats]:
         return dict(self.model.rates(doses))

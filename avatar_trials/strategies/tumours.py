@@ -51,6 +51,27 @@ class Tumours(Protocol):
     def marching(self, longest_step: float | None) -> Marching: ...
 
 
+class OneStateAClone:
+    """What tumours have in common whose states are their clones and whose growth does not decelerate."""
+
+    cells: NDArray[np.int64] | Floats
+    clones: tuple[str, ...]
+
+    @property
+    def clone_of(self) -> NDArray[np.intp]:
+        """Place (state,) of each state's clone."""
+        return np.arange(len(self.clones))
+
+    @property
+    def deceleration(self) -> Floats:
+        """None, for each mouse (mouse,)."""
+        return np.zeros(self.cells.shape[1])
+
+    def start(self) -> Floats:
+        """Cells (state, mouse) at day 0."""
+        return self.cells.astype(float)
+
+
 class RatedTumours(Tumours, Protocol):
     """Tumours whose states turn over at rates."""
 

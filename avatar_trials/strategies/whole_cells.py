@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from avatar_trials.kinetics import mutants
 from avatar_trials.seeds import stream
-from avatar_trials.strategies.tumours import Marching
+from avatar_trials.strategies.tumours import Marching, OneStateAClone
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class WholeCells:
+class WholeCells(OneStateAClone):
     """Patients: cells (clone, patient) at the start; birth and death (clone,) in 1/day without drug; killed (clone,
     drug): death that a full dose adds; mutation (clone from, clone to) a division; the seed of their chance."""
 
@@ -34,17 +34,6 @@ class WholeCells:
     drugs: tuple[str, ...]
     clones: tuple[str, ...]
     cells_per_mm3: float = 1e6
-
-    @property
-    def clone_of(self) -> NDArray[np.intp]:
-        return np.arange(len(self.clones))
-
-    @property
-    def deceleration(self) -> Floats:
-        return np.zeros(self.cells.shape[1])
-
-    def start(self) -> Floats:
-        return self.cells.astype(float)
 
     def marching(self, longest_step: float | None) -> Marching:
         return CellMarch(self, stream(self.seed, "fate of the clones"))
