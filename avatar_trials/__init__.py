@@ -1,7 +1,8 @@
 """Avatar Trials: one-mouse-per-patient (1x1x1) trials of patient-derived xenografts, calibrated and emulated.
 
 The public verbs, each a function without hidden state:
-read_volumes -> calibrate_avatars -> require_passed -> cohort_from_posterior -> emulate_trials -> readout_trial, agree.
+read_volumes -> calibrate_avatars -> require_passed -> cohort_from_posterior -> emulate_trials -> readout_trial, agree;
+load_strategies -> compare_strategies -> score_strategies.
 They are loaded when first used: importing the package is fast, and only calibration loads PyMC.
 """
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from avatar_trials.calibrate import require_passed as require_passed
     from avatar_trials.card_files import load_design as load_design
     from avatar_trials.card_files import load_model as load_model
+    from avatar_trials.card_files import load_strategies as load_strategies
     from avatar_trials.emulate import cohort_from_population as cohort_from_population
     from avatar_trials.emulate import cohort_from_posterior as cohort_from_posterior
     from avatar_trials.emulate import emulate_trials as emulate_trials
@@ -30,19 +32,25 @@ if TYPE_CHECKING:
     from avatar_trials.problems import InputError as InputError
     from avatar_trials.stamp import read_netcdf as read_netcdf
     from avatar_trials.stamp import write_netcdf as write_netcdf
+    from avatar_trials.strategies import Strategy as Strategy
+    from avatar_trials.strategies import compare_strategies as compare_strategies
+    from avatar_trials.strategies import score_strategies as score_strategies
 
 _HOME = {
     "GrowthTable": "intake",
     "InputError": "problems",
+    "Strategy": "strategies",
     "agree": "endpoints",
     "calibrate_avatars": "calibrate",
     "check_volumes": "intake",
     "cohort_from_population": "emulate",
     "cohort_from_posterior": "emulate",
+    "compare_strategies": "strategies",
     "emulate_trials": "emulate",
     "gates_of": "calibrate",
     "load_design": "card_files",
     "load_model": "card_files",
+    "load_strategies": "card_files",
     "population_of": "emulate",
     "read_netcdf": "stamp",
     "read_volumes": "intake",
@@ -50,21 +58,25 @@ _HOME = {
     "readout_trial": "endpoints",
     "require_passed": "calibrate",
     "response_table": "endpoints",
+    "score_strategies": "strategies",
     "write_netcdf": "stamp",
 }
 
 __all__ = [
     "GrowthTable",
     "InputError",
+    "Strategy",
     "agree",
     "calibrate_avatars",
     "check_volumes",
     "cohort_from_population",
     "cohort_from_posterior",
+    "compare_strategies",
     "emulate_trials",
     "gates_of",
     "load_design",
     "load_model",
+    "load_strategies",
     "population_of",
     "read_netcdf",
     "read_volumes",
@@ -72,6 +84,7 @@ __all__ = [
     "readout_trial",
     "require_passed",
     "response_table",
+    "score_strategies",
     "write_netcdf",
 ]
 

@@ -18,6 +18,7 @@ from avatar_trials.interaction_cards import InteractionCard
 from avatar_trials.library import find_card, known
 from avatar_trials.model_cards import ModelCard, inherit
 from avatar_trials.problems import InputError, Problem
+from avatar_trials.strategy_designs import StrategyDesign
 
 SCHEMA_VERSION = 1
 MAX_CARD_BYTES = 1 << 20
@@ -35,7 +36,28 @@ def load_design(name_or_path: str | Path) -> TrialDesign:
     """Read a trial design by name or path. Raises InputError with every problem and its line."""
     shown = str(name_or_path)
     content, raw, text = _read(find_card("trial_designs", name_or_path), shown)
+    if "strategies" in content:
+        what = "this design compares strategies and has no arms to calibrate or emulate"
+        raise InputError(
+            Problem("D94", "error", what, f"Run: avatar-trials compare-strategies {shown}", shown)
+        )
     return _validated(TrialDesign, content, raw, text, shown)
+
+
+def load_strategies(name_or_path: str | Path) -> StrategyDesign:
+    """Read a design that compares strategies by name or path. Raises InputError with every problem and its line."""
+    shown = str(name_or_path)
+    content, raw, text = _read(find_card("trial_designs", name_or_path), shown)
+    if "strategies" not in content:
+        what = "this design has no [[strategies]]"
+        known_ones = ", ".join(name for name in known("trial_designs") if compares_strategies(name))
+        raise InputError(Problem("D95", "error", what, f"Designs that have: {known_ones}", shown))
+    return _validated(StrategyDesign, content, raw, text, shown)
+
+
+def compares_strategies(name_or_path: str | Path) -> bool:
+    """Whether a trial design compares strategies. Raises InputError for what is no card."""
+    return "strategies" in _read(find_card("trial_designs", name_or_path), str(name_or_path))[0]
 
 
 def load_interactions(name_or_path: str | Path) -> InteractionCard:
@@ -105,7 +127,7 @@ def _with_inherited(
     return inherit(inherited, content), above + raw, text
 
 
-def _validated[CardType: (ModelCard, TrialDesign, InteractionCard, Benchmark)](
+def _validated[CardType: (ModelCard, TrialDesign, InteractionCard, StrategyDesign, Benchmark)](
     kind: type[CardType], content: dict[str, Any], raw: bytes, text: str, shown: str
 ) -> CardType:
     if "sha256" in content:
@@ -161,13 +183,15 @@ def _line(text: str, place: tuple[str, ...]) -> int | None:
 
 
 def check_card(path: str | Path) -> list[Problem]:
-    """Problems of a design, model card, interaction or benchmark card file; never raises for what the file holds."""
+    """Problems of a card file of any kind; never raises for what the file holds."""
     try:
         text = Path(path).read_bytes().decode("utf-8", "replace") if Path(path).is_file() else ""
         if re.search(r"^\s*(kinetics|extends)\s*=", text, re.MULTILINE):
             load_model(path)
         elif re.search(r"^\s*\[pathways\]", text, re.MULTILINE):
             load_interactions(path)
+        elif re.search(r"^\s*(\[\[strategies\]\]|strategies\s*=)", text, re.MULTILINE):
+            load_strategies(path)
         elif re.search(r"^\s*citation\s*=", text, re.MULTILINE):
             load_benchmark(path)
         else:

@@ -94,10 +94,25 @@ class Removal(Card):
 
 
 class Stopping(Card):
-    """Why a mouse leaves: size on the caliper, or removal."""
+    """Why a mouse leaves: size on the caliper, or removal, which a tumour type may have of its own."""
 
     size_mm3: Positive
     removal: Removal
+    removal_of_type: dict[str, Removal] = Field(default_factory=dict)
+
+    @pydantic.field_validator("removal_of_type")
+    @classmethod
+    def _one_each(cls, of_type: dict[str, Removal]) -> dict[str, Removal]:
+        folded = [name.casefold() for name in of_type]
+        if len(set(folded)) < len(folded):
+            raise ValueError("a tumour type is given twice (capitals do not matter)")
+        return of_type
+
+    def of_type(self, tumor_type: str) -> Stopping:
+        """The rules for avatars of one tumour type: its own removal, or `removal` where it has none."""
+        own = {name.casefold(): removal for name, removal in self.removal_of_type.items()}
+        removal = own.get(tumor_type.casefold(), self.removal)
+        return self.model_copy(update={"removal": removal, "removal_of_type": {}})
 
 
 class Endpoints(Card):
@@ -106,6 +121,17 @@ class Endpoints(Card):
     mrecist_rule: Literal["gao2015_text", "pct_sheet", "xeva"]
     doubling: Literal["pct_sheet", "log_linear"] = "pct_sheet"
     level: Fraction = 0.9
+
+
+class Biomarker(Card):
+    """A fact of avatars by which outcomes are read apart: a covariate `column`, in which any of the values `positive`
+    (several of one avatar are divided by `;`) makes a carrier, in avatars of `tumor_type`."""
+
+    name: str
+    column: str
+    positive: Annotated[tuple[str, ...], Field(min_length=1)]
+    tumor_type: str
+    source: str
 
 
 class Cohort(Card):
@@ -120,6 +146,20 @@ class Cohort(Card):
     tumor_type: str | Annotated[tuple[str, ...], Field(min_length=1)]
     n_avatars: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     biomarker_share: Annotated[Number, Field(ge=0, le=1)] | None = None
+    biomarkers: tuple[Biomarker, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _biomarkers_of_the_cohort(self) -> Cohort:
+        known = {name.casefold() for name in self.tumor_types}
+        strange = [one.name for one in self.biomarkers if one.tumor_type.casefold() not in known]
+        if strange:
+            raise ValueError(
+                f"biomarker {', '.join(strange)} is of a tumour type that the cohort does not have"
+            )
+        names = [one.name.casefold() for one in self.biomarkers]
+        if len(set(names)) < len(names):
+            raise ValueError("two biomarkers have the same name")
+        return self
 
     @property
     def tumor_types(self) -> tuple[str, ...]:
@@ -197,6 +237,18 @@ class TrialDesign(Card):
         if twice:
             raise ValueError(f"arm {twice[0]!r} is given twice (the order of drugs does not matter)")
         return arms
+
+    @pydantic.field_validator("stopping")
+    @classmethod
+    def _removal_of_the_cohort(cls, stopping: Stopping, info: pydantic.ValidationInfo) -> Stopping:
+        types = info.data["cohort"].tumor_types if "cohort" in info.data else ()
+        known = {name.casefold() for name in types}
+        strange = [name for name in stopping.removal_of_type if name.casefold() not in known]
+        if known and strange:
+            raise ValueError(
+                f"removal_of_type names {', '.join(strange)}; the cohort's tumour types are {', '.join(types)}"
+            )
+        return stopping
 
     @property
     def arm_names(self) -> list[str]:

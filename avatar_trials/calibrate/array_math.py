@@ -20,8 +20,8 @@ _PER_LN2 = 1.0 / 0.6931471805599453
 _ROUNDS = 1.5 * 2.0**52
 _LARGEST = 708.0
 _SMALLEST_NORMAL = 2.0**-1022
-# Bits of sqrt(1/2), from which mantissas are counted, and of 1.
-_HALVED, _ONE = np.int64(0x3FE6A09E667F3BCD), np.int64(0x3FF0000000000000)
+# Bits of sqrt(1/2), from which mantissas are counted.
+_HALVED = np.int64(0x3FE6A09E667F3BCD)
 
 
 @numba.njit(error_model="numpy")

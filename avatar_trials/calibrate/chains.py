@@ -31,13 +31,14 @@ STATS = ("diverging", "energy", "n_steps", "depth", "step_size", "logp")
 
 @dataclass(frozen=True)
 class Chains:
-    """Draws of every chain, a file (draw, column) each, read where they are asked for.
+    """Draws of every chain, a file (draw, column) each, mapped for as long as something is read from it.
 
     A column is a number: the model's variables one after the other, then the sampler's statistics. `columns` name ->
     (first column, shape); `dims` of the variables and `coords` of the dims as in the model.
     """
 
-    files: Sequence[Floats]
+    files: Sequence[Path]
+    n_draws: int
     columns: dict[str, tuple[int, tuple[int, ...]]]
     dims: dict[str, tuple[str, ...]]
     coords: dict[str, Any]
@@ -55,12 +56,12 @@ class Chains:
         }
         used = {dim for name in chosen for dim in self.dims[name]}
         places = {dim: np.asarray(self.coords[dim], dtype=object) for dim in self.coords if dim in used}
-        draw = np.arange(0, len(self.files[0]), every)
+        draw = np.arange(0, self.n_draws, every)
         return xr.Dataset(chosen, {"chain": np.arange(len(self.files)), "draw": draw, **places})
 
     def parts(self) -> Iterator[Part]:
         """Every scalar of every variable at every draw, some hundred at a time."""
-        size = max(1, PART_VALUES // (len(self.files) * len(self.files[0])))
+        size = max(1, PART_VALUES // (len(self.files) * self.n_draws))
         for name, dims in self.dims.items():
             first, _ = self.columns[name]
             labels = list(itertools.product(*([str(place) for place in self.coords[dim]] for dim in dims)))
@@ -69,7 +70,7 @@ class Chains:
                 yield Part(name, dims, here, self._flat(slice(first + start, first + start + len(here))))
 
     def _flat(self, here: slice, every: int = 1) -> Floats:
-        return np.stack([np.asarray(draws[::every, here]) for draws in self.files])
+        return np.stack([np.array(np.load(file, mmap_mode="r")[::every, here]) for file in self.files])
 
 
 def sample_chains(
@@ -101,7 +102,7 @@ def sample_chains(
         for sampler in running.values():
             sampler.cancel()
     dims = {name: tuple(compiled.dims.get(name, ())) for name in columns if not name.startswith(SAMPLER)}
-    return Chains([np.load(file, mmap_mode="r") for file in files], columns, dims, dict(compiled.coords))
+    return Chains(files, sampling.draws, columns, dims, dict(compiled.coords))
 
 
 def _columns_of(compiled: Any) -> tuple[dict[str, tuple[int, tuple[int, ...]]], int]:

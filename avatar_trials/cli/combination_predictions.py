@@ -19,13 +19,15 @@ from avatar_trials.problems import InputError, Problem
 if TYPE_CHECKING:
     from avatar_trials.evidence.combinations import Combination, Study
     from avatar_trials.evidence.foreseen_combinations import ForeseenCombinations
+    from avatar_trials.evidence.strata import Strata
 
 SINGLES, HELD_OUT = "posterior_singles.nc", "posterior_without_arm.nc"
 PREDICTIONS, AVATARS = "combination_predictions.csv", "combination_avatars.csv"
 SURVIVAL, VERDICTS = "combination_survival.csv", "combination_verdicts.csv"
 WEIGHTS, SCORES = "interaction_weights.csv", "combination_scores.csv"
 SUMMARY, DIFFERENCES = "combination_summary.csv", "combination_differences.csv"
-TABLES = (PREDICTIONS, AVATARS, SURVIVAL, VERDICTS, WEIGHTS, SCORES, SUMMARY, DIFFERENCES)
+STRATA = "combination_strata.csv"
+TABLES = (PREDICTIONS, AVATARS, STRATA, SURVIVAL, VERDICTS, WEIGHTS, SCORES, SUMMARY, DIFFERENCES)
 
 
 def arm_named(text: str) -> str:
@@ -44,24 +46,60 @@ def arm_named(text: str) -> str:
 def singles_posterior(
     table: GrowthTable, design: TrialDesign, card: ModelCard, path: Path, *, say: flow.Say
 ) -> xr.DataTree:
-    """Calibrate to the design's untreated and single-agent mice alone, and write the posterior."""
+    """Calibrate to the design's untreated and single-agent mice alone, and write the posterior, unless it is there."""
     alone = [arm for arm in design.measured_arms if len(drugs_of(arm)) < 2]
-    return flow.calibrated(table.select(arms=alone), design, card, path, say=say)
+    there = flow.finished(table, design, card, path, say=say)
+    return there or flow.calibrated(table.select(arms=alone), design, card, path, say=say)
 
 
 def held_out_posterior(
     table: GrowthTable, arm: str, design: TrialDesign, card: ModelCard, path: Path, *, say: flow.Say
 ) -> xr.DataTree:
-    """Calibrate to the design's arms but one, and write the posterior. InputError where the arm cannot be left out."""
+    """Calibrate to the design's arms but one, and write the posterior, unless it is there.
+
+    InputError where the arm cannot be left out.
+    """
     from avatar_trials.calibrate.curves import curves_of
     from avatar_trials.evidence.holdout_split import HoldOut, splits
 
     whole = table.select(arms=design.measured_arms)
     curves, _ = curves_of(whole, card)
     (split,) = splits(whole, curves, HoldOut("arm", arm=arm), seed=design.seed)
-    return flow.calibrated(
+    there = flow.finished(table, design, card, path, say=say, held_out=split.label)
+    return there or flow.calibrated(
         split.table, design, card, path, say=say, avatars=curves.avatars, held_out=split.label
     )
+
+
+def strata_for(
+    table: GrowthTable, design: TrialDesign, covariates: pd.DataFrame | None, *, say: flow.Say
+) -> list[Strata]:
+    """The strata of every biomarker that a design names, by a table of covariates or those in the volumes.
+
+    InputError for a table of covariates without a biomarker's column, or without one of the avatars of its type.
+    """
+    from avatar_trials.evidence.strata import strata_of
+
+    facts = table.avatars if covariates is None else covariates
+    problems, found = [], []
+    for one in design.cohort.biomarkers:
+        if one.column not in facts and covariates is None:
+            say(f"not read apart by {one.name}: the volumes have no column {one.column}; give --covariates")
+            continue
+        if one.column not in facts:
+            has = ", ".join(map(str, facts.columns))
+            what = f"biomarker {one.name}: the covariates have no column {one.column!r}"
+            problems.append(Problem("S10", "error", what, f"They have {has}"))
+            continue
+        strata = strata_of(facts, one)
+        of_type = table.avatars.index[table.avatars["tumor_type"].str.casefold() == one.tumor_type.casefold()]
+        if not (strata.carriers | strata.others) & set(of_type):
+            what = f"biomarker {one.name}: none of the avatars of {one.tumor_type} is in the covariates"
+            problems.append(Problem("S10", "error", what, "Give them by the volumes' names of avatars"))
+        found.append(strata)
+    if problems:
+        raise InputError(problems)
+    return found
 
 
 def known_mice(table: GrowthTable, tree: xr.DataTree, *, say: flow.Say) -> GrowthTable:
@@ -102,15 +140,15 @@ def _study_for(table: GrowthTable, design: TrialDesign, arm: str | None) -> Stud
     """The study of a table under a design's rules; one without combinations where arm `arm` was never given."""
     from avatar_trials.evidence.combinations import FEWEST_AVATARS, LEFT_OUT_COLUMNS, Study, study_of
 
-    rules = design.endpoints
+    rules, horizon = design.endpoints, design.visits.horizon_days
     try:
-        return study_of(table, rule=rules.mrecist_rule, doubling=rules.doubling)
+        return study_of(table, rule=rules.mrecist_rule, doubling=rules.doubling, horizon_days=horizon)
     except InputError as refused:
         never_given = arm is not None and arm not in set(table.rows["arm"])
         if not never_given or [problem.code for problem in refused.problems] != ["S06"]:
             raise
     nothing = pd.DataFrame(columns=list(LEFT_OUT_COLUMNS))
-    return Study(rules.mrecist_rule, rules.doubling, FEWEST_AVATARS, (), {}, nothing)
+    return Study(rules.mrecist_rule, rules.doubling, FEWEST_AVATARS, horizon, (), {}, nothing)
 
 
 def _require_foreseeable(study: Study, arm: str) -> None:
@@ -136,6 +174,7 @@ def write_foreseen(found: ForeseenCombinations, folder: Path) -> list[Path]:
     tables = {
         PREDICTIONS: found.arms,
         AVATARS: found.avatars,
+        STRATA: found.strata,
         SURVIVAL: found.survival,
         VERDICTS: found.verdicts,
         WEIGHTS: found.weights,

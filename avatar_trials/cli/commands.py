@@ -10,6 +10,7 @@ from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
 from avatar_trials.cli.commands_of_patients import avatars_needed, benchmark, patients
 from avatar_trials.cli.commands_of_readings import agree, readout, report
+from avatar_trials.cli.commands_of_strategies import compare_strategies
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
 from avatar_trials.cli.commands_of_volumes import certainty, check, metrics, response
 
@@ -29,14 +30,27 @@ app = typer.Typer(
 
 def list_library() -> None:
     """List the designs, model and interaction cards, benchmarks, populations and panels of the program."""
-    from avatar_trials.card_files import load_benchmark, load_design, load_interactions, load_model
+    from avatar_trials.card_files import (
+        compares_strategies,
+        load_benchmark,
+        load_design,
+        load_interactions,
+        load_model,
+        load_strategies,
+    )
     from avatar_trials.cli import populations
     from avatar_trials.emulate import provenance
     from avatar_trials.library import known
 
+    designs = known("trial_designs")
     print("Trial designs")
-    for name in known("trial_designs"):
-        print(f"  {name}: {load_design(name).title}")
+    for name in designs:
+        if not compares_strategies(name):
+            print(f"  {name}: {load_design(name).title}")
+    print("Designs that compare strategies (for compare-strategies)")
+    for name in designs:
+        if compares_strategies(name):
+            print(f"  {name}: {load_strategies(name).title}")
     print("Model cards")
     for name in known("models"):
         print(f"  {name}: {load_model(name).title}")
@@ -58,7 +72,8 @@ def list_library() -> None:
 
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(predict_combination, patients, benchmark, avatars_needed, readout, agree, report, checks, compare),
+    *(predict_combination, compare_strategies, patients, benchmark, avatars_needed),
+    *(readout, agree, report, checks, compare),
 )
 for command in IN_ORDER:
     app.command()(command)

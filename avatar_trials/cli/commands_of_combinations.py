@@ -38,6 +38,13 @@ def predict_combination(
     interactions: Annotated[
         str, typer.Option("--interactions", help="Interaction card: a name from `list`, or a .toml file.")
     ] = "pathways",
+    covariates: Annotated[
+        Path | None,
+        typer.Option(
+            "--covariates",
+            help="Table (.csv) of avatars and facts of them, for the biomarkers that the design names.",
+        ),
+    ] = None,
     draws: Annotated[
         int, typer.Option("--draws", min=50, max=20_000, help="Posterior draws, each with new mice.")
     ] = 400,
@@ -56,6 +63,7 @@ def predict_combination(
     from avatar_trials.cli import flow
     from avatar_trials.cli.trials import require_same_card
     from avatar_trials.evidence.foreseen_combinations import foresee_combinations
+    from avatar_trials.intake.covariates import read_covariates
 
     if posterior is not None and hold_out_arm is not None:
         what = "--hold-out-arm calibrates, and --posterior says that it was done"
@@ -67,10 +75,12 @@ def predict_combination(
     made = out / (rooms.HELD_OUT if hold_out_arm is not None else rooms.SINGLES)
     require_writable(
         [*(out / name for name in rooms.TABLES), *(posterior_files(made) if posterior is None else ())],
-        reads=[*files_of(design, chosen), posterior, volumes],
+        reads=[*files_of(design, chosen), posterior, volumes, covariates],
     )
     table = flow.volumes_for(chosen, volumes, every_arm=True)
     rooms.to_foresee(table, chosen, wanted)
+    facts = None if covariates is None else read_covariates(covariates)
+    strata = rooms.strata_for(table, chosen, facts, say=say)
     if posterior is not None:
         tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
     elif hold_out_arm is not None and wanted is not None:
@@ -85,7 +95,13 @@ def predict_combination(
     table = rooms.known_mice(table, tree, say=say)
     study, unseen = rooms.to_foresee(table, chosen, wanted)
     found = foresee_combinations(
-        tree, study, chosen, card, draws=draws, seed=chosen.seed, unseen=unseen, only=wanted, say=say
+        *(tree, study, chosen, card),
+        draws=draws,
+        seed=chosen.seed,
+        unseen=unseen,
+        only=wanted,
+        strata=strata,
+        say=say,
     )
     written = rooms.write_foreseen(found, out)
     print(rooms.printed(found))

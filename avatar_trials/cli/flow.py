@@ -105,6 +105,26 @@ def calibrated(
     return read_posterior(path, allow_unconverged=True)
 
 
+def finished(
+    table: GrowthTable, design: TrialDesign, card: ModelCard, path: Path, *, say: Say, **facts: Any
+) -> xr.DataTree | None:
+    """The posterior that `calibrated` wrote before of the same volumes, design, card and versions, if it is there.
+
+    So that a run killed after it goes on from it. One of anything else, or damaged, is no reason to stop: None.
+    """
+    if not path.exists():
+        return None
+    try:
+        tree = read_posterior(path, allow_unconverged=True)
+    except StampError:
+        return None
+    there, wanted = read_stamp(tree), stamp_of(design, card, data_sha256=table.sha256, **facts)
+    if any(there.get(name) != value for name, value in wanted.items()):
+        return None
+    say(f"taken up again: {path} was calibrated before, on the same volumes, design and card")
+    return tree
+
+
 def read_posterior(path: Path, *, allow_unconverged: bool = False) -> xr.DataTree:
     """Read posterior.nc. Raises StampError where it is damaged, or did not pass its gates and that is not allowed."""
     tree = read_netcdf(path, kind="posterior")

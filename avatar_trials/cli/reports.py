@@ -9,7 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from avatar_trials.cli.readings import Readings, rules_of
-from avatar_trials.designs import TrialDesign
+from avatar_trials.designs import Removal, TrialDesign
 from avatar_trials.endpoints import agree_with_patients
 from avatar_trials.evidence.check import Check
 from avatar_trials.intake import GrowthTable
@@ -68,16 +68,28 @@ def reported(
     return write_report(path, inputs)
 
 
-def design_facts(
-    design: TrialDesign, card: ModelCard, trial: xr.Dataset, table: GrowthTable | None
-) -> dict[str, str]:
-    """What the report says of the design, in words."""
-    removal = design.stopping.removal
-    gaps = " or ".join(f"{gap:g}" for gap in design.visits.gaps_days)
+def removal_words(design: TrialDesign) -> str:
+    """By which hazards emulated mice are removed, tumour type by tumour type where these have their own."""
+    removals = {"": design.stopping.removal}
+    if design.stopping.removal_of_type:
+        types = design.cohort.tumor_types
+        removals = {f"{name}: ": design.stopping.of_type(name).removal for name in types}
+    return "; ".join(f"{name}{_hazards(removal)}" for name, removal in removals.items())
+
+
+def _hazards(removal: Removal) -> str:
     bands = ", ".join(
         f"{hazard:g}/day from {start:g}x"
         for start, hazard in zip(removal.from_relative_volume, removal.hazard_per_day, strict=True)
     )
+    return f"from day {removal.from_day:g}, removed by observed relative volume: {bands} ({removal.source})"
+
+
+def design_facts(
+    design: TrialDesign, card: ModelCard, trial: xr.Dataset, table: GrowthTable | None
+) -> dict[str, str]:
+    """What the report says of the design, in words."""
+    gaps = " or ".join(f"{gap:g}" for gap in design.visits.gaps_days)
     types = ", ".join(design.cohort.tumor_types)
     added = {"Scenario": design.mechanism.words} if design.mechanism else {}
     courses = [
@@ -97,10 +109,7 @@ def design_facts(
         "Replicate trials": f"{trial.sizes['trial']:,}, each one {'population' if population else 'posterior'} draw "
         f"and new {'avatars and ' if population else ''}mice",
         "Visits": f"every {gaps} days to day {design.visits.horizon_days:g}",
-        "Leaving the study": (
-            f"at {design.stopping.size_mm3:,.0f} mm3 or, from day {removal.from_day:g}, removed by observed relative "
-            f"volume: {bands} ({removal.source})"
-        ),
+        "Leaving the study": (f"at {design.stopping.size_mm3:,.0f} mm3 or {removal_words(design)}"),
         "Model card": f"{card.name}: {card.title}" if used == card.name else used,
         "Luck": str(trial.attrs.get("luck", "")),
         **added,

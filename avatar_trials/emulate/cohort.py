@@ -57,7 +57,8 @@ class Cohort:
     posterior draw; constants of the model card; detection limit and diameter floor in mm3. `two_clone` kinetics have
     slowing (T, drug) and resistance (T, avatar, drug) scores. The laws of kill have slowing and log_spread (T, avatar,
     drug; 0 where the law has no spread), wander_avatar and deceleration_avatar (T, avatar), eta_combination
-    (T, combination), and, of several tumour types, mean_log_r (T, avatar).
+    (T, combination), and, of several tumour types, mean_log_r (T, avatar). tumor_types (avatar,), "" where unknown, or
+    empty.
     """
 
     avatars: tuple[str, ...]
@@ -79,11 +80,16 @@ class Cohort:
     mean_log_r: Floats = field(default_factory=_none)
     deceleration_avatar: Floats = field(default_factory=_none)
     deceleration_law: str = "power"
+    tumor_types: tuple[str, ...] = ()
 
     @property
     def growth_centre(self) -> Floats:
         """Mean log growth rate (T, avatar) or (T, 1) of each avatar's population."""
         return self.mean_log_r if self.mean_log_r.size else self.population["mu_r"][:, None]
+
+    def tumor_type_of(self, avatar: str) -> str:
+        """Tumour type of an avatar, "" where unknown."""
+        return self.tumor_types[self.avatars.index(avatar)] if self.tumor_types else ""
 
     @property
     def n_trials(self) -> int:
@@ -107,7 +113,11 @@ class Cohort:
         """The same replicates with some of the avatars."""
         place = [self.avatars.index(avatar) for avatar in avatars]
         here = replace(
-            self, avatars=tuple(avatars), log_r=self.log_r[:, place], log_kill=self.log_kill[:, place]
+            self,
+            avatars=tuple(avatars),
+            log_r=self.log_r[:, place],
+            log_kill=self.log_kill[:, place],
+            tumor_types=tuple(self.tumor_types[i] for i in place) if self.tumor_types else (),
         )
         if self.kinetics in KILL_LAWS:
             return replace(
@@ -207,6 +217,9 @@ def cohort_from_posterior(
         else (),
         eta_combination=drawn("eta_combination") if "eta_combination" in posterior else _none(),
         mean_log_r=drawn("mu_r_type")[:, _type_places(tree)] if "mu_r_type" in posterior else _none(),
+        tumor_types=tuple(_types(tree)[str(name)] for name in posterior["avatar"].values)
+        if _knows_types(tree)
+        else (),
     )
     if avatars is None and tumor_types is not None and _knows_types(tree):
         avatars = _of_types(tree, tumor_types)

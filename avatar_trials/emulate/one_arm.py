@@ -42,7 +42,7 @@ class NewMice:
         mice = new_mice_under(cohort, arm, self.deviates, luck(self.seed, "cohort"))
         spec = ArmSpec(name=arm)
         seen = measured_volumes(cohort, mice, self.deviates, self.days, arm=spec, fates=self.fates)
-        stay, _, _ = follow(seen, self.days, self.deviates.removal, self.design.stopping)
+        stay, _, _ = follow(seen, self.days, self.deviates.removal, self.design.stopping, cohort.tumor_types)
         return np.where(stay, seen, np.nan)
 
     def volumes_under_better_drug(self, arm: str) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,10 @@ def cohort_from_population(
     chosen = chosen_draws(population.sizes["draw"], n_trials, seed)
     of_avatar = luck(seed, "new avatars")
     carriers = _carriers(names, n_trials, seed, share)
-    return drawn_cohort(_drawn(of_type, chosen), names, carriers, avatar_deviates(names, n_trials, of_avatar))
+    cohort = drawn_cohort(
+        _drawn(of_type, chosen), names, carriers, avatar_deviates(names, n_trials, of_avatar)
+    )
+    return replace(cohort, tumor_types=(types[0],) * len(names)) if len(types) == 1 else cohort
 
 
 def _asked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -61,7 +61,7 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
             for arm, spec in enumerate(design.arms):
                 mice = new_mice_under(part, spec.name, deviates, luck(seed, "cohort"))
                 seen = measured_volumes(part, mice, deviates, days, arm=spec, scenario=scenario, fates=fates)
-                stay, last, why = follow(seen, days, deviates.removal, design.stopping)
+                stay, last, why = follow(seen, days, deviates.removal, design.stopping, part.tumor_types)
                 target[:, here, arm] = np.where(stay, seen, np.nan)
                 if purpose == "mouse":
                     left[:, here, arm], reason[:, here, arm] = last, why
@@ -129,14 +129,15 @@ def _reach_of(scenario: Scenario | None) -> Callable[[slice], Floats | float]:
 
 
 def follow(
-    seen: Floats, days: Floats, uniform: Floats, stopping: Stopping
+    seen: Floats, days: Floats, uniform: Floats, stopping: Stopping, tumor_types: Sequence[str] = ()
 ) -> tuple[Flags, NDArray[np.int64], NDArray[np.int8]]:
     """Until when mice are followed: (measured and still in, last visit, reason), by what the caliper read.
 
     At each visit a mouse may leave for size, or be removed with the hazard of its observed relative volume over the
     gap to the next visit. A baseline that reads 0 gives no relative volume; such a mouse is removed at no hazard.
+    `tumor_types` (avatar,), of the dimension before the visits: each by the removal of its type.
     """
-    removed = uniform < removal_probability(seen, days, stopping.removal)
+    removed = uniform < _removal(seen, days, stopping, tumor_types)
     too_large = seen >= stopping.size_mm3
     leaves = removed | too_large
     leaves[..., -1] = True
@@ -145,6 +146,17 @@ def follow(
     at_last = np.take_along_axis(too_large, last[..., None], axis=-1)[..., 0]
     reason = np.where(at_last, SIZE, np.where(last == len(days) - 1, STUDY_END, REMOVED)).astype(np.int8)
     return stay, last, reason
+
+
+def _removal(seen: Floats, days: Floats, stopping: Stopping, tumor_types: Sequence[str]) -> Floats:
+    if not (stopping.removal_of_type and tumor_types):
+        return removal_probability(seen, days, stopping.removal)
+    types = np.array(tumor_types)
+    chance = np.empty(seen.shape)
+    for name in set(tumor_types):
+        here = types == name
+        chance[..., here, :] = removal_probability(seen[..., here, :], days, stopping.of_type(name).removal)
+    return chance
 
 
 def removal_probability(seen: Floats, days: Floats, removal: Removal) -> Floats:

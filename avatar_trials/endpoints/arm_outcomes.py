@@ -56,6 +56,15 @@ class ArmOutcomes:
         hits = np.count_nonzero(np.isin(self.category, RATES[name]), axis=-1)
         return np.where(n > 0, hits / np.maximum(n, 1), np.nan)
 
+    def of(self, mice: NDArray[np.intp]) -> ArmOutcomes:
+        """The outcomes of some mice, by their places."""
+        return ArmOutcomes(
+            category=self.category[:, mice],
+            depth_pct=self.depth_pct[:, mice],
+            time_days=self.time_days[:, mice],
+            doubled=self.doubled[:, mice],
+        )
+
     def doubling_curve(self) -> KaplanMeier:
         """Kaplan-Meier curve of the time to doubling, one a replicate."""
         return kaplan_meier(self.time_days, self.doubled)

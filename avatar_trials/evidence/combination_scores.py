@@ -36,10 +36,11 @@ LEVELS = (0.5, 0.9)
 SCORE_COLUMNS = (
     *("tumor_type", "arm", "n_drugs", "n_avatars", "predictor", "quantity", "observed", "predicted"),
     *("lower_90", "lower_50", "upper_50", "upper_90", "inside_50", "inside_90"),
-    *("miss", "crps", "reached", "horizon_days", "method"),
+    *("miss", "expected_miss", "crps", "reached", "horizon_days", "method"),
 )
 SUMMARY_COLUMNS = (
-    *("predictor", "quantity", "n", "crps", "crps_se", "absolute_miss", "absolute_miss_reached", "bias"),
+    *("predictor", "quantity", "n", "crps", "crps_se", "absolute_miss", "absolute_miss_reached"),
+    *("expected_miss", "bias"),
     *("coverage_50", "coverage_90"),
 )
 DIFFERENCE_COLUMNS = (
@@ -66,8 +67,9 @@ def score_table(
 
     observed, predicted: the arm's value and the median of the draws; of depth the medians of mice. lower_*, upper_*:
     central intervals of the draws, outward (`replicate_summary`); inside_*: whether they hold the observed value, of
-    depth the share of mice. miss: predicted less observed. crps: `sample_scores.crps`; of depth as in DEPTH_WORDS, of
-    medians as in UNREACHED_WORDS, with `reached` and `horizon_days`. ValueError for a prediction of an arm that the
+    depth the share of mice. miss: predicted less observed; expected_miss: mean distance of the draws from their median,
+    the miss that luck and ignorance let expect; not of depth. crps: `sample_scores.crps`; of depth as in DEPTH_WORDS,
+    of medians as in UNREACHED_WORDS, with `reached` and `horizon_days`. ValueError for a prediction of an arm that the
     study does not have, or of other avatars.
     """
     known = {(one.tumor_type, one.arm): one for one in study.combinations}
@@ -110,6 +112,7 @@ def score_summary(scores: pd.DataFrame) -> pd.DataFrame:
                 "crps_se": error,
                 "absolute_miss": away.mean(),
                 "absolute_miss_reached": away[part["reached"]].mean(),
+                "expected_miss": part["expected_miss"].mean(),
                 "bias": part["miss"].mean(),
                 "coverage_50": part["inside_50"].mean(),
                 "coverage_90": part["inside_90"].mean(),
@@ -177,6 +180,8 @@ def _scored(seen: _Seen, estimator: str) -> dict[str, Any]:
         held = (seen.observed >= lower) & (seen.observed <= upper)
         row |= {f"lower_{name}": lower, f"upper_{name}": upper, f"inside_{name}": float(held.mean())}
         row |= {"predicted": middle, "miss": middle - observed}
+    alone = len(seen.observed) == 1
+    row["expected_miss"] = float(np.abs(seen.drawn - row["predicted"]).mean()) if alone else float("nan")
     return row | {"crps": float(crps(seen.drawn, seen.observed, estimator=estimator).mean())}
 
 

@@ -93,6 +93,7 @@ class Study:
     rule: str
     doubling: str
     fewest: int
+    horizon_days: float
     combinations: tuple[Combination, ...]
     arms: dict[tuple[str, str], ArmOutcomes]
     left_out: pd.DataFrame
@@ -102,21 +103,28 @@ class Study:
         """What qualifies a combination, and how its mice are called."""
         return (
             f"combinations with {self.fewest} avatars or more that had a mouse with a baseline under it and under each "
-            f"of its drugs alone; mRECIST rule {self.rule}, doubling variant {self.doubling}"
+            f"of its drugs alone; mRECIST rule {self.rule}, doubling variant {self.doubling}; visits to day "
+            f"{self.horizon_days:g}"
         )
 
 
 def study_of(
-    table: GrowthTable, *, rule: str, doubling: str = "pct_sheet", fewest: int = FEWEST_AVATARS
+    table: GrowthTable,
+    *,
+    rule: str,
+    doubling: str = "pct_sheet",
+    fewest: int = FEWEST_AVATARS,
+    horizon_days: float = np.inf,
 ) -> Study:
     """Combinations of a table by tumour type, in the order of type and arm.
 
+    `horizon_days`: visits after it are left out, so that no mouse is followed longer than those that are foreseen.
     InputError where none qualifies, and for an avatar with several mice in an arm. ValueError for an unknown rule or
     variant, and for fewer than one avatar.
     """
     if fewest < 1:
         raise ValueError(f"a combination needs one avatar or more: received {fewest}")
-    mice = response_table(table, rule=rule, doubling=doubling)
+    mice = response_table(until(table, horizon_days), rule=rule, doubling=doubling)
     mice = mice[np.isfinite(mice["time_to_doubling_days"].to_numpy(float))]
     types = table.avatars["tumor_type"].reindex(mice["avatar"]).fillna("").to_numpy()
     found: list[Combination] = []
@@ -143,7 +151,12 @@ def study_of(
         fix = f"Arms found: {reasons}" if reasons else "The table has no arm of several drugs"
         raise InputError(Problem("S06", "error", what, fix, table.source))
     frame = pd.DataFrame(left_out, columns=list(LEFT_OUT_COLUMNS))
-    return Study(rule, doubling, fewest, tuple(found), arms, frame)
+    return Study(rule, doubling, fewest, horizon_days, tuple(found), arms, frame)
+
+
+def until(table: GrowthTable, day: float) -> GrowthTable:
+    """A table without its visits after a day."""
+    return replace(table, rows=table.rows[table.rows["day"] <= day].reset_index(drop=True))
 
 
 def unseen_combinations(table: GrowthTable, arm: str, study: Study) -> tuple[Combination, ...]:
@@ -153,7 +166,7 @@ def unseen_combinations(table: GrowthTable, arm: str, study: Study) -> tuple[Com
     tumour type has an avatar with a mouse with a baseline under each drug.
     """
     drugs = drugs_of(arm)
-    mice = response_table(table, rule=study.rule, doubling=study.doubling)
+    mice = response_table(until(table, study.horizon_days), rule=study.rule, doubling=study.doubling)
     blanks = mice[mice["arm"].isin(drugs)].groupby("avatar", sort=False, as_index=False).first()
     blanks = blanks.assign(arm=arm, category="", depth_of_response_pct=np.nan, doubled=False)
     both = pd.concat([mice, blanks], ignore_index=True)

@@ -35,6 +35,7 @@ from avatar_trials.evidence.latent_predictors import (
     single_outcomes,
 )
 from avatar_trials.evidence.reference_predictors import DRAWS, Bootstrap, reference_predictions
+from avatar_trials.evidence.strata import STRATUM_COLUMNS, Strata, stratum_rows
 from avatar_trials.interaction_cards import InteractionCard
 
 LEVEL = 0.9
@@ -50,14 +51,18 @@ SURVIVAL_COLUMNS = ("tumor_type", "arm", "predictor", "day", "not_doubled", "low
 
 @dataclass(frozen=True)
 class ForeseenCombinations:
-    """Predictions of every arm by every predictor; tables: arms (ARM_COLUMNS), survival (SURVIVAL_COLUMNS), avatars,
-    verdicts and, where an interaction was learnt, weights; seen: arms that the posterior was calibrated on."""
+    """Predictions of every arm by every predictor, and tables.
+
+    arms (ARM_COLUMNS), survival (SURVIVAL_COLUMNS), avatars, strata (STRATUM_COLUMNS), verdicts and, where an
+    interaction was learnt, weights; seen: arms that the posterior was calibrated on.
+    """
 
     study: Study
     predictions: tuple[ArmPrediction, ...]
     arms: pd.DataFrame
     survival: pd.DataFrame
     avatars: pd.DataFrame
+    strata: pd.DataFrame
     verdicts: pd.DataFrame
     weights: pd.DataFrame
     seen: tuple[str, ...]
@@ -86,10 +91,11 @@ def foresee_combinations(
     seed: int,
     unseen: Sequence[Combination] = (),
     only: str | None = None,
+    strata: Sequence[Strata] = (),
     reference_draws: int = DRAWS,
     say: Callable[[str], None] | None = None,
 ) -> ForeseenCombinations:
-    """The combinations of a study, and `unseen` ones; of them only arm `only`, where told.
+    """The combinations of a study, and `unseen` ones; of them only arm `only`, where told; by `strata`, where given.
 
     The interaction is learnt with avatars that saw no combination: where the posterior was calibrated on other
     combinations than the one foreseen, its own exponent takes the place of the learnt one, as their mice would count
@@ -107,6 +113,7 @@ def foresee_combinations(
     references = reference_predictions(wanted, Bootstrap(seed, draws=reference_draws))
     predictions: list[ArmPrediction] = []
     arms, survival, avatars, verdicts = [], [], [], []
+    stratified = [pd.DataFrame(columns=list(STRATUM_COLUMNS))]
     for i in chosen:
         one = emulated[i]
         outcomes = (
@@ -123,7 +130,9 @@ def foresee_combinations(
             if (other.tumor_type, other.arm) == (one.combination.tumor_type, one.combination.arm)
         ]
         predictions += made
-        arms.append(_arm_rows(made, SEEN if one.combination.arm in seen else WITHOUT))
+        calibration = SEEN if one.combination.arm in seen else WITHOUT
+        arms.append(_arm_rows(made, calibration))
+        stratified.append(stratum_rows(one.combination, outcomes, strata, calibration))
         survival += [_survival_rows(one, name, drawn) for name, drawn in outcomes.items()]
         avatars.append(avatar_table(one, main, outcomes[main]))
         if np.isfinite(one.observed).any():
@@ -134,6 +143,7 @@ def foresee_combinations(
         pd.concat(arms, ignore_index=True),
         pd.concat(survival, ignore_index=True),
         pd.concat(avatars, ignore_index=True),
+        pd.concat([part for part in stratified if len(part)] or stratified, ignore_index=True),
         verdict_table(verdicts),
         pd.DataFrame()
         if weights is None

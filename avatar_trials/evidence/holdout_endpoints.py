@@ -80,9 +80,11 @@ def _planned(
     arm, name = curves.curve_arm[mouse], curves.curve_names[mouse]
     log_start = float(curves.log_volume[here[0]])
     mice, deviates = new_mouse(cohort, avatar, arm, name, log_start, len(days), seed=seed)
-    seen = measured_volumes(cohort.of([avatar]), mice, deviates, days)[:, 0]
+    own = cohort.of([avatar])
+    seen = measured_volumes(own, mice, deviates, days)[:, 0]
     seen[:, 0] = np.exp(log_start)
-    stay, _, _ = follow(seen, days, deviates.removal[:, 0], design.stopping)
+    stopping = design.stopping.of_type(own.tumor_type_of(avatar))
+    stay, _, _ = follow(seen, days, deviates.removal[:, 0], stopping)
     return days, np.where(stay, seen, np.nan)
 
 

@@ -4,9 +4,9 @@ Modular ("cut") inference: the avatars' growth, kills and slowings come from a p
 mice, draw by draw, and do not learn from the combinations (Plummer 2015, Stat. Comput. 25:37; Jacob et al. 2017,
 arXiv:1708.08719). At each point of a grid of interactions a combination's arm is emulated for those avatars, on the
 design's visits and by its rules of leaving, never on the mice's own visit days: those tell how long a mouse lived.
-The likelihood is the product over avatars of the density of what was observed among that avatar's own emulated mice:
-here the single agents of the same avatar come in. It is a product of marginal densities: what all avatars share in a
-draw is averaged within each of them.
+The likelihood is the product over avatars of the density of what was observed, depth of response and time to doubling,
+among that avatar's own emulated mice: here the single agents of the same avatar come in. It is a product of marginal
+densities: what all avatars share in a draw is averaged within each of them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from avatar_trials.emulate.one_arm import NewMice, new_mice
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
 from avatar_trials.endpoints.tables import responses
 from avatar_trials.evidence.combinations import Combination, Study
-from avatar_trials.evidence.depth_density import log_density, log_relative_depth
 from avatar_trials.evidence.interaction_weights import Weights
+from avatar_trials.evidence.outcome_density import log_density, log_relative_depth
 from avatar_trials.interaction_cards import InteractionCard
 
 Floats = NDArray[np.float64]
@@ -61,6 +61,11 @@ class Emulated:
         """Log relative volume of a tumour at the detection limit that started as most do."""
         cohort = self.mice.cohort
         return float(np.log(cohort.detection_limit_mm3) - cohort.population["mu_v"].mean())
+
+    @property
+    def end(self) -> float:
+        """Day from which on a mouse counts as followed to the end: the last visit but one, as observed visits vary."""
+        return float(self.mice.days[-2])
 
     @property
     def observed(self) -> Floats:
@@ -101,15 +106,15 @@ def grid_log_likelihood(
     """
     etas, overlaps = card.grid.etas, card.grid.overlaps
     found = np.empty((len(etas), len(overlaps), len(emulated.combination.mice.avatars)))
-    arm, observed = emulated.combination.arm, emulated.observed
-    if not np.isfinite(observed).any():
+    arm, observed = emulated.combination.arm, emulated.combination.mice.combination
+    if not np.isfinite(observed.time_days).any():
         return np.zeros_like(found)
     if say is not None:
         say(f"{arm} ({emulated.combination.tumor_type}): {found[..., 0].size} interactions tried")
     for place in np.ndindex(found.shape[:2]):
         volumes = emulated.mice.volumes(arm, eta=etas[place[0]], overlap=overlaps[place[1]])
-        drawn = emulated.depths(emulated.outcomes(volumes))
-        found[place] = log_density(drawn, observed, emulated.floor)
+        drawn = emulated.outcomes(volumes)
+        found[place] = log_density(drawn, observed, floor=emulated.floor, end=emulated.end)
     return found
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from avatar_trials.endpoints.arm_outcomes import RATES, ArmOutcomes
 from avatar_trials.evidence.combinations import ArmPrediction, predicted
-from avatar_trials.evidence.depth_density import DENSITY_WORDS
 from avatar_trials.evidence.interaction import Emulated
+from avatar_trials.evidence.outcome_density import DENSITY_WORDS
 from avatar_trials.interaction_cards import InteractionCard
 from avatar_trials.seeds import stream
 

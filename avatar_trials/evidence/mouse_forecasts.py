@@ -77,8 +77,8 @@ def new_mouse_forecast(
     )
     known = np.full(1, log_start)
     limit = float(np.log(own.detection_limit_mm3))
-    weekly = own.weekly_wander[:, 0]
-    return marched(expected, squared, days, weekly, deviates.surprises[:, 0], known, stopping, limit)
+    weekly, rules = own.weekly_wander[:, 0], stopping.of_type(own.tumor_type_of(avatar))
+    return marched(expected, squared, days, weekly, deviates.surprises[:, 0], known, rules, limit)
 
 
 def tail_forecasts(
@@ -120,10 +120,11 @@ def tail_forecasts(
             CALIPER_FREEDOM, (len(chosen), len(here))
         )
         known = observed_log_volume(curves, here)[:kept]
+        tumor_type = curves.tumor_types[curves.avatar_type[curves.curve_avatar[mouse]]]
         found.append(
             marched(
                 *(expected[:, here], squared[:, here], curves.day[here], weekly[:, here[0]]),
-                *(surprises, known, stopping, limit),
+                *(surprises, known, stopping.of_type(tumor_type), limit),
             )
         )
     return found

@@ -200,7 +200,7 @@ def march(tumour: Tumour, days: ArrayLike, course: Course) -> Iterator[list[Arra
     ]
     matrices = {k: rates(tumour, course.effects[k]) for k in set(same)}
     visits = [
-        [((same[segment], round(dt, 9)), dt) for segment, dt in steps]
+        [((same[segment], round(dt, 12)), dt) for segment, dt in steps]
         for steps in steps_to_visits(days, course)
     ]
     # A propagator is kept while its step is still to come: irregular visits would fill the memory with them.

@@ -241,6 +241,14 @@ CASES = [
         below=-2,
     ),
     Case(
+        "a removal of no type of the cohort",
+        "[endpoints]",
+        "[stopping.removal_of_type.GC]\nfrom_relative_volume = [0]\nhazard_per_day = [0]\nsource = 's'\n[endpoints]",
+        "removal_of_type names GC; the cohort's tumour types are CM",
+        "stopping",
+        below=-9,
+    ),
+    Case(
         "a band too few",
         "from_relative",
         "from_relative_volume = [0, 2]",

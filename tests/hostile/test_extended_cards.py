@@ -124,9 +124,9 @@ def test_cards_that_extend_one_another_are_refused(tmp_path: Path, monkeypatch: 
         (HEAD + "[sampling]\ndraws = 3\n", 6, "greater than or equal to 50"),
         (HEAD + "[sampling]\nmin_depth = 11\n", 5, "min_depth 11 must not be above max_depth 10"),
         (
-            HEAD.replace('"graded_kill"', '"graded_kill_large"') + "[sampling]\nmax_depth = 8\n",
+            HEAD.replace('"graded_kill"', '"graded_kill_large"') + "[sampling]\nmax_depth = 7\n",
             5,
-            "min_depth 9 must not be above max_depth 8",
+            "min_depth 8 must not be above max_depth 7",
         ),
         (HEAD + "[sampling]\nmax_depth = 15\n", 6, "less than or equal to 14"),
         (HEAD + "[observation]\nstart_within_factor = 1.0\n", 6, "greater than 1"),

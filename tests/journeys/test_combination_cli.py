@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from avatar_trials.cli import main
-from avatar_trials.cli.combination_predictions import HELD_OUT, SINGLES, TABLES, WEIGHTS
+from avatar_trials.card_files import load_design, load_model
+from avatar_trials.cli import flow, main
+from avatar_trials.cli.combination_predictions import HELD_OUT, SINGLES, STRATA, TABLES, WEIGHTS
+from avatar_trials.cli.files import stamp_of
 from avatar_trials.evidence.combination_scores import SCORE_COLUMNS
 from avatar_trials.evidence.interaction_verdict import EXPLAINED, MORE, VERDICT_COLUMNS, WORSE
 from avatar_trials.evidence.latent_predictors import AVATAR_COLUMNS, LEARNT
-from avatar_trials.intake import write_tidy
+from avatar_trials.evidence.strata import STRATUM_COLUMNS
+from avatar_trials.intake import read_volumes, write_tidy
 from avatar_trials.library import find_card
 from avatar_trials.stamp import read_netcdf, read_stamp, write_netcdf
 from tests.graded_posterior import a_singles_posterior, observed_mice
@@ -78,7 +86,7 @@ def test_every_combination_is_foreseen_scored_and_judged(
 ) -> None:
     assert typed(monkeypatch, *GIVEN, "--draws", "50", "-o", "out") == 0
     told = capsys.readouterr()
-    assert {path.name for path in (place / "out").iterdir()} == set(TABLES)
+    assert {path.name for path in (place / "out").iterdir()} == set(TABLES) - {STRATA}
     scores = pd.read_csv(place / "out" / "combination_scores.csv")
     assert tuple(scores.columns) == (*SCORE_COLUMNS, "calibrated_on_arm")
     assert scores["predictor"].nunique() == 7
@@ -151,6 +159,107 @@ def test_a_posterior_that_did_not_pass_or_knows_other_avatars_is_refused(
     assert "the posterior knows none of the avatars" in capsys.readouterr().err
 
 
+BIOMARKER = """
+[[cohort.biomarkers]]
+name = "gene G"
+column = "G"
+positive = ["mutated"]
+tumor_type = "CM"
+source = "s"
+"""
+
+
+def with_biomarker(place: Path, covariates: str) -> None:
+    design = (place / "d.toml").read_text("utf-8").replace("[visits]", BIOMARKER + "[visits]")
+    (place / "d.toml").write_text(design, "utf-8")
+    (place / "genes.csv").write_text(covariates, "utf-8")
+
+
+def test_arms_are_read_apart_by_a_biomarker_of_the_design(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Avatars X-1 to X-4 carry it, X-16 is unknown; each row is of the draws and mice of its avatars alone."""
+    genes = ["amplified;Mutated"] * 4 + ["0"] * 11 + [""]
+    lines = "".join(f"X-{number},{gene}\n" for number, gene in enumerate(genes, start=1))
+    with_biomarker(place, "model,G\n" + lines)
+    asked = (*GIVEN, "--draws", "50", "-o", "out")
+    assert typed(monkeypatch, *asked, "--covariates", "genes.csv") == 0
+    capsys.readouterr()
+    strata = pd.read_csv(place / "out" / STRATA)
+    assert tuple(strata.columns) == STRATUM_COLUMNS
+    assert strata.groupby("carrier")["n_avatars"].unique().to_dict() == {True: [4], False: [11]}
+    scored = strata[strata["quantity"] == "ORR_pct"]
+    avatars = pd.read_csv(place / "out" / "combination_avatars.csv")
+    of_arm = avatars[(avatars["arm"] == "A + B") & avatars["avatar"].isin([f"X-{i}" for i in range(1, 5)])]
+    row = scored[(scored["arm"] == "A + B") & scored["carrier"] & (scored["predictor"] == LEARNT)].iloc[0]
+    assert row["observed"] == pytest.approx(100 * of_arm["observed_category"].isin(["CR", "PR"]).mean())
+    assert row["lower_90"] <= 100 * of_arm["p_response"].mean() <= row["upper_90"]
+    assert row["inside_90"] == (row["lower_90"] <= row["observed"] <= row["upper_90"])
+    assert typed(monkeypatch, *asked) == 0
+    assert "not read apart by gene G" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("covariates", "told"),
+    [
+        ("model,H\nX-1,0\n", "the covariates have no column 'G'"),
+        ("model,G\nY-1,0\n", "none of the avatars of CM is in the covariates"),
+        ("who,G\nX-1,0\n", "no column of avatars"),
+        ("model,G\nX-1,0\nX-1,mutated\n", "X-1 has a row already, line 2"),
+        ("model,G\n,0\n", "an avatar without a name"),
+        ("model,G\nX-1\n", "1 field, the header has 2"),
+        ("", "no header"),
+    ],
+)
+def test_covariates_that_cannot_be_read_are_told(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    covariates: str,
+    told: str,
+) -> None:
+    with_biomarker(place, covariates)
+    assert typed(monkeypatch, *GIVEN, "--covariates", "genes.csv", "-o", "out") == 2
+    assert told in capsys.readouterr().err
+    assert not (place / "out").exists()
+
+
+def test_a_posterior_that_was_finished_before_a_kill_is_taken_up_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No sampler is started, and the file stays as it was: calibrating these mice would take minutes."""
+    design, card = load_design("d.toml"), load_model("graded_kill")
+    table = read_volumes("mice.csv")
+    stamp = stamp_of(design, card, data_sha256=table.sha256, gates_passed=True)
+    tree = read_netcdf(place / "singles.nc", kind="posterior")
+    write_netcdf(tree, place / "out" / SINGLES, stamp)
+    asked = ("d.toml", "--volumes", "mice.csv", "--interactions", "quick.toml", "--draws", "50", "-o", "out")
+    before = (place / "out" / SINGLES).read_bytes()
+    assert typed(monkeypatch, *asked, "--allow-unconverged") == 0
+    assert "taken up again" in capsys.readouterr().err
+    assert (place / "out" / SINGLES).read_bytes() == before
+
+
+def test_a_posterior_of_anything_else_is_not_taken_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    design, card, path = load_design("d.toml"), load_model("graded_kill"), place / "out" / SINGLES
+    table = read_volumes("mice.csv")
+    tree = read_netcdf(place / "singles.nc", kind="posterior")
+    assert flow.finished(table, design, card, path, say=print) is None
+    write_netcdf(tree, path, stamp_of(design, card, data_sha256=table.sha256, gates_passed=False))
+    assert flow.finished(table, design, card, path, say=print) is not None
+    others = {
+        "volumes": (replace(table, sha256="other"), design, card, {}),
+        "design": (table, design.model_copy(update={"sha256": "other"}), card, {}),
+        "seed": (table, design.model_copy(update={"seed": 8}), card, {}),
+        "card": (table, design, card.model_copy(update={"sha256": "other"}), {}),
+        "hold-out": (table, design, card, {"held_out": "A + B"}),
+    }
+    for what, (volumes, chosen, model, facts) in others.items():
+        assert flow.finished(volumes, chosen, model, path, say=print, **facts) is None, what
+    path.write_bytes(path.read_bytes()[:-100])
+    assert flow.finished(table, design, card, path, say=print) is None
+
+
 @pytest.mark.slow
 def test_the_single_agents_are_calibrated_first_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -182,6 +291,58 @@ def test_all_but_one_arm_are_calibrated_where_it_is_held_out(
     assert read_stamp(tree)["held_out"] == "binimetinib + encorafenib"
     assert "held out of the calibration" in tree.attrs["notices"]
     assert (tmp_path / "out" / WEIGHTS).exists()
+
+
+def test_a_run_that_is_killed_ends_with_the_same_tables(place: Path) -> None:
+    """SIGKILL while interactions are tried, by another process; then it runs through, and calibrates nothing again.
+
+    That chains finished before a kill are taken up is shown for `calibrate`.
+    """
+    stamp = stamp_of(
+        load_design("d.toml"), load_model("graded_kill"), data_sha256=read_volumes("mice.csv").sha256
+    )
+    tree = read_netcdf(place / "singles.nc", kind="posterior")
+    for out in ("killed", "whole"):
+        write_netcdf(tree, place / out / SINGLES, {**stamp, "gates_passed": True})
+    told = _killed(place, lambda told: "interactions tried" in told)
+    assert "taken up again" in told
+    assert not list((place / "killed").glob("*.csv"))
+    for out in ("killed", "whole"):
+        code, told = _process(place, out)
+        assert code == 0, told
+        assert "taken up again" in told
+    tables = sorted(path.name for path in (place / "whole").glob("*.csv"))
+    assert tables == sorted({*TABLES} - {STRATA})
+    for name in tables:
+        assert (place / "killed" / name).read_bytes() == (place / "whole" / name).read_bytes(), name
+
+
+ASKED = (
+    *("predict-combination", "d.toml", "--volumes", "mice.csv", "--interactions", "quick.toml"),
+    *("--draws", "50", "--allow-unconverged"),
+)
+PROGRAM = (sys.executable, "-c", "from avatar_trials.cli import main; main()")
+
+
+def _process(folder: Path, out: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [*PROGRAM, *ASKED, "-o", out], cwd=folder, capture_output=True, text=True, check=False, timeout=3000
+    )
+    return done.returncode, done.stderr
+
+
+def _killed(folder: Path, when: Callable[[str], bool]) -> str:
+    """What a run tells until it is killed, as soon as `when` says so of what it told."""
+    log = folder / "log.txt"
+    with log.open("w") as told:
+        running = subprocess.Popen(
+            [*PROGRAM, *ASKED, "-o", "killed"], cwd=folder, stderr=told, stdout=subprocess.DEVNULL
+        )
+        while running.poll() is None and not when(log.read_text("utf-8")):
+            time.sleep(0.01)
+        running.kill()
+    assert running.wait() == -signal.SIGKILL, log.read_text("utf-8")
+    return log.read_text("utf-8")
 
 
 def test_too_few_avatars_are_told_before_an_hour_of_sampling(

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import avatar_trials
 from avatar_trials.calibrate import calibrate_avatars
-from avatar_trials.card_files import load_design, load_model
+from avatar_trials.card_files import load_design, load_model, load_strategies
 from avatar_trials.cli import flow, outputs
 from avatar_trials.cli.commands import app
 from avatar_trials.endpoints.individual import INDIVIDUAL_COLUMNS
@@ -337,3 +337,9 @@ def test_the_script_that_compares_arms_runs(frozen_file: Path) -> None:
     assert all(arm in out for arm in load_design("melanoma_braf_mek").arm_names)
     assert re.search(r"^ORR +\d+ \[\d+, \d+\]", out, re.MULTILINE)
     assert "Synthetic avatars." in out
+
+
+def test_the_script_that_compares_strategies_runs() -> None:
+    out = python("trial_designs/compare_strategies.py", "every_strategy", "20")
+    assert all(name in out for name in load_strategies("every_strategy").strategy_names)
+    assert "ASSUMED" in out

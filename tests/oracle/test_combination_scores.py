@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from avatar_trials.card_files import load_design
 from avatar_trials.endpoints import either_works
 from avatar_trials.evidence.combination_scores import (
     DIFFERENCE_COLUMNS,
@@ -38,11 +39,30 @@ from avatar_trials.evidence.reference_predictors import (
     reference_predictions,
 )
 from avatar_trials.evidence.sample_scores import CRPS_ESTIMATORS, crps
+from avatar_trials.evidence.strata import strata_of
 from avatar_trials.intake import read_volumes
+from avatar_trials.intake.covariates import read_covariates
 from tests.combination_panel import DAYS, panel, together
 
 DATA = Path(os.environ.get("AVATAR_TRIALS_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 VOLUMES = DATA / "pdxe" / "pct_raw_data.csv"
+GENES = DATA / "pdxe" / "key_gene_status.csv"
+
+
+@pytest.mark.skipif(not GENES.is_file(), reason="pdxe/key_gene_status.csv is not in AVATAR_TRIALS_DATA")
+def test_the_v600_melanomas_are_the_thirteen_of_the_paper() -> None:
+    """Observed ORR of encorafenib, binimetinib and both: 5, 3 and 9 of 13 with BRAF V600; of all 33: 5, 5 and 11."""
+    biomarker = load_design("pdxe_singles").cohort.biomarkers[0]
+    strata = strata_of(read_covariates(GENES), biomarker)
+    study = study_of(read_volumes(VOLUMES), rule="pct_sheet", horizon_days=182.0)
+    arm = "binimetinib + encorafenib"
+    (mice,) = (one.mice for one in study.combinations if (one.tumor_type, one.arm) == ("CM", arm))
+    here = np.flatnonzero([avatar in strata.carriers for avatar in mice.avatars])
+    outcomes = (*mice.alone, mice.combination)
+    assert [int(one.of(here).responded.sum()) for one in outcomes] == [3, 5, 9]
+    assert len(here) == 13
+    assert [int(one.responded.sum()) for one in outcomes] == [5, 5, 11]
+    assert len(mice.avatars) == 33
 
 
 def test_score_of_normal_quantiles_is_the_normals() -> None:

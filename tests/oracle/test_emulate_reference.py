@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import optimize
 
-from avatar_trials.designs import Stopping, Visits
+from avatar_trials.designs import Stopping, TrialDesign, Visits
 from avatar_trials.emulate import Cohort, emulate_trials, visit_days
 from avatar_trials.emulate.mice import Chance, chance, luck, mice_under
+from avatar_trials.emulate.one_arm import new_mice
 from avatar_trials.emulate.trial import REASONS, REMOVED, SIZE, STUDY_END, follow, measured_volumes
 from avatar_trials.kinetics.two_clone import BEND_FACTOR, BEND_SHARPNESS
 from avatar_trials.seeds import stream
@@ -288,3 +290,47 @@ def test_removal_happens_at_the_hazard_of_the_band() -> None:
         at_risk -= left
     assert (why[last < 4] == REMOVED).all()
     assert (last > 0).all()
+
+
+def two_types() -> tuple[Stopping, Stopping, Stopping]:
+    """Rules of CM and, of its own, NSCLC; and those of each alone."""
+    slow = {**HAZARD, "source": "s"}
+    fast = {**HAZARD, "hazard_per_day": [0.2] * len(HAZARD["hazard_per_day"]), "source": "s"}
+    both = {"size_mm3": 1200.0, "removal": slow, "removal_of_type": {"NSCLC": fast}}
+    alone = [{"size_mm3": 1200.0, "removal": one} for one in (slow, fast)]
+    cm, nsclc = (Stopping.model_validate(one) for one in alone)
+    return Stopping.model_validate(both), cm, nsclc
+
+
+def test_each_avatar_leaves_at_the_hazards_of_its_tumour_type() -> None:
+    rng = np.random.default_rng(8)
+    seen, uniform = rng.uniform(150, 500, (40, 3, 5)), rng.random((40, 3, 5))
+    both, cm, nsclc = two_types()
+    _, last, _ = follow(seen, DAYS, uniform, both, ("CM", "nsclc", "CM"))
+    _, as_cm, _ = follow(seen, DAYS, uniform, cm)
+    _, as_nsclc, _ = follow(seen, DAYS, uniform, nsclc)
+    np.testing.assert_array_equal(last[:, [0, 2]], as_cm[:, [0, 2]])
+    np.testing.assert_array_equal(last[:, 1], as_nsclc[:, 1])
+    assert (as_cm[:, 1] > as_nsclc[:, 1]).any()
+    assert both.of_type("NSCLC").removal == nsclc.removal
+    assert both.of_type("other").removal == cm.removal
+
+
+@pytest.mark.parametrize("path", ["a whole trial", "one arm again and again"])
+def test_emulated_mice_leave_by_their_avatars_tumour_type(path: str) -> None:
+    """Through `emulate_trials` and through `NewMice`, whose mice a combination is foreseen by."""
+    both, _, nsclc = two_types()
+    cohort = replace(random_cohort(np.random.default_rng(4), n_trials=20), tumor_types=("CM", "NSCLC", "CM"))
+    types = {"panel": "p", "tumor_type": ["CM", "NSCLC"]}
+    designs = [a_design(cohort=types, stopping=one.model_dump()) for one in (both, nsclc)]
+
+    def volumes(design: TrialDesign, who: Cohort) -> Floats:
+        if path == "a whole trial":
+            return emulate_trials(who, design, seed=3)["volume_mm3"].sel(arm="A").values
+        return new_mice(who, design, seed=3).volumes("A")
+
+    by_type, as_nsclc = (volumes(design, cohort) for design in designs)
+    np.testing.assert_array_equal(by_type[:, 1], as_nsclc[:, 1])
+    assert np.isnan(as_nsclc[:, [0, 2]]).sum() > np.isnan(by_type[:, [0, 2]]).sum()
+    alone = volumes(designs[0], cohort.of(["X-2"]))
+    np.testing.assert_array_equal(alone[:, 0], by_type[:, 1])

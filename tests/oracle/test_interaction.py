@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -15,8 +16,8 @@ from scipy import integrate, stats
 from avatar_trials.card_files import load_interactions
 from avatar_trials.emulate import cohort_from_posterior, emulate_trials
 from avatar_trials.emulate.one_arm import interacting, latent_curves, new_mice
+from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
 from avatar_trials.evidence.combinations import study_of
-from avatar_trials.evidence.depth_density import log_density, log_relative_depth
 from avatar_trials.evidence.interaction import Emulated, emulated_combinations, grid_log_likelihood
 from avatar_trials.evidence.interaction_verdict import (
     EXPLAINED,
@@ -33,6 +34,7 @@ from avatar_trials.evidence.latent_predictors import (
     rule_outcomes,
     single_outcomes,
 )
+from avatar_trials.evidence.outcome_density import log_density, log_relative_depth
 from avatar_trials.intake import GrowthTable
 from avatar_trials.interaction_cards import InteractionCard
 from tests.graded_posterior import (
@@ -128,31 +130,142 @@ def test_the_latent_curve_is_the_mouse_without_luck() -> None:
             assert value == pytest.approx(min(m, 0) + math.log1p(c * max(m, 0)) / c, abs=1e-12)
 
 
-def test_the_density_of_a_depth_is_one_in_all_and_the_kernels_are_silvermans() -> None:
-    rng = np.random.default_rng(2)
-    floor = -2.6
-    drawn = np.maximum(rng.normal(-1.8, 0.9, (300, 2)), floor)
-    drawn[3, 0] = np.nan
-    above = drawn[np.isfinite(drawn[:, 0]) & (drawn[:, 0] > floor), 0]
-    q75, q25 = np.quantile(above, [0.75, 0.25])
-    h = 0.9 * min(above.std(ddof=1), (q75 - q25) / 1.349) * len(above) ** -0.2
-    everyone = drawn[np.isfinite(drawn)]
-    for y in (-2.5, -1.0, 4.0):
-        kernels = stats.norm.pdf(y, above, h) + stats.norm.pdf(y, 2 * floor - above, h)
-        wide = stats.t(4, everyone.mean(), everyone.std(ddof=1)).pdf(y)
-        expected = math.log((kernels.sum() + wide) / 300)
-        assert log_density(drawn, np.array([y, y]), floor)[0] == pytest.approx(expected, rel=1e-9)
-    lump = math.exp(log_density(drawn, np.array([floor, floor]), floor)[0])
+FLOOR, END = -2.6, 56.0
 
-    def density(y: float) -> float:
-        return math.exp(log_density(drawn, np.array([y, y]), floor)[0])
 
-    smooth = integrate.quad(density, floor + 1e-9, 8.0, limit=200)[0]
-    assert lump + smooth == pytest.approx(1.0, abs=0.01)
-    np.testing.assert_array_equal(log_density(drawn, np.array([np.nan, np.nan]), floor), 0.0)
-    assert log_relative_depth([-100.0, -50.0, 20.0], floor) == pytest.approx(
-        [floor, math.log(0.5), math.log(1.2)]
+def outcomes_of(depth: Any, days: Any, doubled: Any) -> ArmOutcomes:
+    """Outcomes of log relative depths; at FLOOR nothing is left of the tumour."""
+    depth = np.atleast_2d(np.asarray(depth, dtype=float))
+    depth = np.where(depth <= FLOOR, -np.inf, depth)
+    return ArmOutcomes(
+        category=np.full(depth.shape, "SD"),
+        depth_pct=100.0 * np.expm1(depth),
+        time_days=np.broadcast_to(np.asarray(days, dtype=float), depth.shape),
+        doubled=np.broadcast_to(np.asarray(doubled, dtype=bool), depth.shape),
     )
+
+
+def drawn_outcomes() -> ArmOutcomes:
+    """300 draws of two avatars: some at the floor, some that doubled, left or stayed, one without a depth."""
+    rng = np.random.default_rng(2)
+    depth = np.maximum(rng.normal(-1.8, 0.9, (300, 2)), FLOOR)
+    days = np.minimum(np.exp(rng.normal(3.2, 0.6, (300, 2)) - 0.1 * depth), 60.0)
+    doubled = (days < 60.0) & (rng.random((300, 2)) < 0.7)
+    depth[3, 0] = np.nan
+    return outcomes_of(depth, days, doubled)
+
+
+def silverman(values: np.ndarray, narrowest: float) -> float:
+    q75, q25 = np.quantile(values, [0.75, 0.25])
+    spread = min(values.std(ddof=1), (q75 - q25) / 1.349)
+    return max(0.96 * spread * len(values) ** (-1 / 6), narrowest)
+
+
+@pytest.mark.parametrize(
+    ("y", "day", "doubled"),
+    [(-2.5, 20.0, True), (-1.0, 9.0, True), (-1.0, 30.0, False), (-2.0, 58.0, False), (-2.6, 41.0, True)],
+)
+def test_the_density_of_a_mouse_is_the_sum_written_out(y: float, day: float, doubled: bool) -> None:
+    """Draw by draw, over pairs of depth and time, for the first avatar."""
+    drawn = drawn_outcomes()
+    depths, days = log_relative_depth(drawn.depth_pct, FLOOR), drawn.time_days
+    above = depths[:, 0][np.isfinite(depths[:, 0]) & (depths[:, 0] > FLOOR)]
+    h = silverman(above, 0.02)
+
+    def fate(of_day: float, of_doubled: bool) -> str:
+        return "doubled" if of_doubled else "stayed" if of_day >= END else "left"
+
+    fates = np.array([[fate(days[t, i], drawn.doubled[t, i]) for i in range(2)] for t in range(300)])
+    g = silverman(np.log(days[fates[:, 0] != "stayed", 0]), 0.1)
+    total = 0.0
+    for depth, at, what in zip(depths[:, 0], days[:, 0], fates[:, 0], strict=True):
+        if np.isnan(depth) or what != fate(day, doubled):
+            continue
+        low = depth <= FLOOR
+        if y > FLOOR:
+            of_depth = 0.0 if low else stats.norm.pdf(y, depth, h) + stats.norm.pdf(y, 2 * FLOOR - depth, h)
+        else:
+            of_depth = 1.0 if low else 0.0
+        total += of_depth * (1.0 if what == "stayed" else stats.norm.pdf(math.log(day), math.log(at), g))
+    everyone = depths[np.isfinite(depths)]
+    wide = stats.t(4, everyone.mean(), everyone.std(ddof=1)).pdf(y)
+    if y <= FLOOR:
+        wide = (np.count_nonzero(everyone <= FLOOR) + 1) / (len(everyone) + 1)
+    alike = np.log(days[fates == fate(day, doubled)])
+    wide *= (len(alike) + 1) / (600 + 3)
+    if fate(day, doubled) != "stayed":
+        wide *= stats.t(4, alike.mean(), alike.std(ddof=1)).pdf(math.log(day))
+    observed = outcomes_of([[y, y]], day, doubled)
+    found = log_density(drawn, observed, floor=FLOOR, end=END)[0]
+    assert found == pytest.approx(math.log((total + wide) / 301), rel=1e-9)
+
+
+def test_the_density_of_all_mice_there_can_be_is_one() -> None:
+    """Summed over depths, days and fates; the same avatar many times, so that all depths are asked at once."""
+    one = drawn_outcomes()
+    deep = np.concatenate([[FLOOR], np.linspace(FLOOR, 6.0, 150)[1:]])
+    late = np.exp(np.linspace(0.0, 9.0, 120))
+    drawn = ArmOutcomes(*(np.repeat(getattr(one, f.name)[:, 1:], len(deep), axis=1) for f in fields(one)))
+    step, total = math.log(late[1] / late[0]), 0.0
+    for doubled, days in ((True, late), (False, late[late < END]), (False, [END])):
+        for day in days:
+            seen = np.exp(log_density(drawn, outcomes_of(deep, day, doubled), floor=FLOOR, end=END))
+            of_depth = seen[0] + integrate.trapezoid(seen[1:], deep[1:])
+            total += of_depth * (1.0 if not doubled and day >= END else step)
+    assert total == pytest.approx(1.0, abs=0.03)
+
+
+def test_an_unknown_time_leaves_the_depth_and_an_unknown_mouse_is_certain() -> None:
+    drawn, nothing = drawn_outcomes(), outcomes_of([[np.nan, np.nan]], np.nan, False)
+    np.testing.assert_array_equal(log_density(drawn, nothing, floor=FLOOR, end=END), 0.0)
+    deep = np.linspace(FLOOR + 1e-9, 10.0, 900)
+    of_depth = [
+        math.exp(log_density(drawn, outcomes_of([[y, y]], np.nan, False), floor=FLOOR, end=END)[0])
+        for y in deep
+    ]
+    lump = math.exp(log_density(drawn, outcomes_of([[FLOOR, 0.0]], np.nan, False), floor=FLOOR, end=END)[0])
+    assert lump + integrate.trapezoid(of_depth, deep) == pytest.approx(1.0, abs=0.01)
+    assert log_relative_depth([-100.0, -50.0, 20.0], FLOOR) == pytest.approx(
+        [FLOOR, math.log(0.5), math.log(1.2)]
+    )
+
+
+def test_times_to_doubling_tell_more_of_a_planted_exponent() -> None:
+    """Weights of the exponent by each combination's own mice, with their times and by depth alone.
+
+    With times they are narrower, and the truth has more of them.
+    """
+    card, eta = coarse(), 0.75
+    etas, truth = card.grid.etas, int(np.argmin(np.abs(card.grid.etas - eta)))
+    spread: dict[str, list[float]] = {"both": [], "depth": []}
+    of_truth: dict[str, list[float]] = {"both": [], "depth": []}
+    for one in emulated(observed_mice(a_singles_posterior(), eta)):
+        seen = one.combination.mice.combination
+        untimed = replace(seen, time_days=np.full_like(seen.time_days, np.nan))
+        told = {"both": np.zeros(len(etas)), "depth": np.zeros(len(etas))}
+        for place, at in enumerate(etas):
+            drawn = one.outcomes(one.mice.volumes(one.combination.arm, eta=at, overlap=0.5))
+            for name, mice in (("both", seen), ("depth", untimed)):
+                told[name][place] = log_density(drawn, mice, floor=one.floor, end=one.end).sum()
+        for name, values in told.items():
+            weight = np.exp(values - values.max())
+            weight /= weight.sum()
+            spread[name].append(math.sqrt(weight @ etas**2 - (weight @ etas) ** 2))
+            of_truth[name].append(math.log(weight[truth]))
+    assert np.mean(spread["both"]) < 0.95 * np.mean(spread["depth"])
+    assert np.mean(of_truth["both"]) > 0.1 + np.mean(of_truth["depth"])
+
+
+def test_the_likelihood_of_a_grid_has_the_times_in_it() -> None:
+    card = coarse()
+    table = observed_mice(a_singles_posterior(), 0.75, combinations=FEW)
+    one = emulated(table)[0]
+    seen = one.combination.mice.combination
+    later = replace(seen, time_days=seen.time_days * 0.5, doubled=np.ones_like(seen.doubled))
+    mice = replace(one.combination.mice, combination=later)
+    moved = replace(one, combination=replace(one.combination, mice=mice))
+    change = grid_log_likelihood(moved, card).sum(axis=-1) - grid_log_likelihood(one, card).sum(axis=-1)
+    assert np.ptp(change) > 1.0
 
 
 def test_weights_are_the_sums_written_out() -> None:

@@ -64,7 +64,7 @@ def whole(compiled: Any, tmp_path_factory: pytest.TempPathFactory) -> list[bytes
 
 
 def _bytes(found: Chains) -> list[bytes]:
-    return [np.asarray(draws).tobytes() for draws in found.files]
+    return [np.load(file).tobytes() for file in found.files]
 
 
 def test_chains_are_variables_with_dims_and_places(compiled: Any, tmp_path: Path) -> None:

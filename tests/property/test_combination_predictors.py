@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from avatar_trials.evidence.combination_scores import score_table
-from avatar_trials.evidence.combinations import ArmPrediction, Study, study_of
+from avatar_trials.evidence.combinations import ArmPrediction, Study, study_of, unseen_combinations
 from avatar_trials.evidence.reference_predictors import (
     BEST_OF_SINGLES,
     PREDICTOR_WORDS,
@@ -82,11 +82,46 @@ def test_the_score_moves_and_stretches_with_its_unit(
     assert float(crps(np.full(5, seen), seen)) == 0.0
 
 
+def test_the_miss_that_luck_lets_expect_is_that_of_draws_taken_for_the_truth() -> None:
+    found = study(panel())
+    one = next(
+        p for p in reference_predictions(found, Bootstrap(1, draws=150)) if p.predictor == BEST_OF_SINGLES
+    )
+    row = score_table(found, [one]).set_index("quantity").loc["ORR_pct"]
+    away = np.abs(100 * one.orr - np.median(100 * one.orr))
+    assert row["expected_miss"] == pytest.approx(away.mean())
+
+
+def test_no_mouse_of_a_study_is_followed_beyond_its_horizon() -> None:
+    """Nor is anything after it looked at: later volumes are free to be anything."""
+    table = panel()
+    rows = table.rows.copy()
+    rows.loc[rows["day"] > 20, "volume_mm3"] = 5.0
+    cut, other = (
+        study_of(one, rule="pct_sheet", horizon_days=20.0) for one in (table, replace(table, rows=rows))
+    )
+    for first, second in zip(cut.combinations, other.combinations, strict=True):
+        pairs = zip(
+            (first.mice.combination, *first.mice.alone),
+            (second.mice.combination, *second.mice.alone),
+            strict=True,
+        )
+        for one, same in pairs:
+            assert np.nanmax(one.time_days) <= 20.0
+            np.testing.assert_array_equal(one.time_days, same.time_days)
+            np.testing.assert_array_equal(one.depth_pct, same.depth_pct)
+    (unseen,) = unseen_combinations(table, "B + C", cut)
+    assert np.nanmax(unseen.mice.alone[0].time_days) <= 20.0
+
+
 def test_more_draws_than_mice_of_any_predictor_fit_one_table() -> None:
     found = study(panel())
     scores = score_table(found, reference_predictions(found, Bootstrap(1, draws=150)))
     assert len(scores) == 2 * len(PREDICTOR_WORDS) * 4
-    assert scores.drop(columns="horizon_days").notna().all(axis=None)
+    assert scores.drop(columns=["horizon_days", "expected_miss"]).notna().all(axis=None)
+    of_arm = scores["quantity"] != "depth_of_response_pct"
+    assert scores["expected_miss"].notna().equals(of_arm)
+    assert (scores["expected_miss"][of_arm] >= 0).all()
     limits = scores[["lower_90", "lower_50", "predicted", "upper_50", "upper_90"]].to_numpy()
     assert (np.diff(limits, axis=1) >= 0).all()
     assert (scores["inside_90"] >= scores["inside_50"]).all()

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avatar_trials.card_files import load_interactions
+from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
 from avatar_trials.evidence.combinations import study_of, unseen_combinations
-from avatar_trials.evidence.depth_density import log_density
 from avatar_trials.evidence.foreseen_combinations import ForeseenCombinations, foresee_combinations
 from avatar_trials.evidence.interaction_weights import weights_of
 from avatar_trials.evidence.latent_predictors import CALIBRATED, LEARNT
+from avatar_trials.evidence.outcome_density import log_density
 from avatar_trials.intake import GrowthTable
 from avatar_trials.interaction_cards import RELATIONS
 from tests.graded_posterior import a_singles_posterior, graded_design, observed_mice
@@ -150,10 +151,25 @@ def test_a_relation_is_the_closest_of_any_two_drugs_in_any_order() -> None:
 
 
 @settings(max_examples=30)
-@given(st.floats(-2.6, 5.0), st.integers(0, 99))
-def test_no_observed_depth_is_impossible_and_avatars_do_not_touch(observed: float, seed: int) -> None:
-    drawn = np.maximum(np.random.default_rng(seed).normal(-1, 0.3, (50, 3)), -2.6)
-    drawn[:, 2] = np.nan
-    found = log_density(drawn, np.full(3, observed), -2.6)
+@given(st.floats(-92.0, 9e3), st.floats(0.5, 200.0), st.booleans(), st.integers(0, 99))
+def test_no_observed_mouse_is_impossible_and_avatars_do_not_touch(
+    depth: float, day: float, doubled: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    days = rng.uniform(3.0, 60.0, (50, 3))
+    days[:, 2] = np.nan
+    drawn = ArmOutcomes(
+        category=np.full((50, 3), "SD"),
+        depth_pct=np.where(np.isnan(days), np.nan, rng.uniform(-100, 200, (50, 3))),
+        time_days=days,
+        doubled=rng.random((50, 3)) < 0.5,
+    )
+    seen = ArmOutcomes(
+        category=np.full((1, 3), "SD"),
+        depth_pct=np.full((1, 3), depth),
+        time_days=np.full((1, 3), day),
+        doubled=np.full((1, 3), doubled),
+    )
+    found = log_density(drawn, seen, floor=-2.6, end=55.0)
     assert np.isfinite(found).all()
     assert found[2] == 0.0

@@ -510,6 +510,14 @@ def test_visits_in_between_change_no_other_visit(case: Case, extra: float) -> No
     close(case.seen(case.tumour, days=more)[..., kept], case.states)
 
 
+def test_steps_that_differ_by_less_than_a_millisecond_are_their_own() -> None:
+    """Found by chance: a visit 2e-10 days after the start lent the step that follows it to the next visit."""
+    tumour = Tumour(np.array([0.05, 0.8]), np.full((2, 1), -2.0), [Clone("whole", ((1.0,),), np.ones(2))])
+    course, days = Course([0.0], [np.array([0.0])]), np.array([21.6, 43.2])
+    more = grow(tumour, np.r_[2e-10, days], course)
+    np.testing.assert_allclose(more[..., 1:], grow(tumour, days, course), rtol=1e-11)
+
+
 @of_three_mice
 @given(cases(segments=2), st.floats(0.1, 50.0))
 def test_a_segment_split_in_two_changes_nothing(case: Case, turn: float) -> None:

@@ -1,0 +1,151 @@
+"""Strategies compared: computed, written, and told so that no first line passes for a whole strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import xarray as xr
+
+from avatar_trials.cli.files import write_csv
+from avatar_trials.report.text import clean, number
+from avatar_trials.stamp import make_stamp, write_netcdf
+from avatar_trials.strategy_designs import StrategyDesign
+
+if TYPE_CHECKING:
+    from avatar_trials.emulate import Cohort
+
+FOLLOWED, SCORES, DIFFERENCES = "strategies.nc", "strategies.csv", "strategy_differences.csv"
+
+SHOWN = (
+    ("PFS_median_days", "PFS", 0, 1.0),
+    ("PFS2_median_days", "PFS2", 0, 1.0),
+    ("strategy_failure_median_days", "failure", 0, 1.0),
+    ("depth_of_response_pct", "depth %", 0, 1.0),
+    ("nadir_log10_cells", "log10 nadir", 1, 1.0),
+    ("eradicated_share", "eradicated %", 1, 100.0),
+    ("durable_share", "durable %", 1, 100.0),
+    ("drug_days", "drug-days", 0, 1.0),
+    ("removed_for_body_weight_before_progression", "lost to toxicity %", 1, 100.0),
+)
+COMPARED = (
+    ("PFS_mean_days", "PFS"),
+    ("strategy_failure_mean_days", "failure"),
+    ("drug_days", "drug-days"),
+)
+
+
+def written_files(folder: Path) -> list[Path]:
+    """What a comparison writes."""
+    from avatar_trials.stamp import manifest_path
+
+    return [
+        folder / FOLLOWED,
+        manifest_path(folder / FOLLOWED),
+        folder / SCORES,
+        folder / DIFFERENCES,
+    ]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Scores, paired differences, and what is calibrated and assumed of them."""
+
+    scores: pd.DataFrame
+    differences: pd.DataFrame
+    scenario: str
+
+
+def calibrated_cohort(
+    posterior: Path, design: StrategyDesign, draws: int, *, allow_unconverged: bool
+) -> tuple[Cohort, bool]:
+    """The calibrated avatars of a posterior, in some of its draws, and whether their volumes were synthetic."""
+    from avatar_trials.cli import flow
+    from avatar_trials.emulate import cohort_from_posterior
+
+    tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
+    return cohort_from_posterior(tree, draws, seed=design.seed), bool(tree.attrs["synthetic"])
+
+
+def compared(
+    design: StrategyDesign, folder: Path, cohort: Cohort | None = None, *, synthetic: bool = True
+) -> Compared:
+    """Follow avatars under every strategy, score them, write everything. `synthetic`: no measured mouse is behind
+    it."""
+    from avatar_trials.strategies import compare_strategies, score_strategies
+
+    followed = compare_strategies(design, cohort=cohort)
+    rules = design.scoring
+    tables = score_strategies(
+        followed, design.reference, level=rules.level, resamples=rules.resamples, seed=design.seed
+    )
+    basis = "assumed"
+    if cohort is not None:
+        basis = f"avatars calibrated on {'synthetic' if synthetic else 'measured'} volumes, the rest assumed"
+        if synthetic:
+            followed.attrs["scenario"] = f"SYNTHETIC volumes, no measured mouse. {followed.attrs['scenario']}"
+    stamp = make_stamp(design=design.name, design_sha256=design.sha256, seed=str(design.seed))
+    write_netcdf(_kept(followed, synthetic), folder / FOLLOWED, stamp, kind="strategies")
+    for table, name in zip(tables, (SCORES, DIFFERENCES), strict=True):
+        write_csv(table.assign(basis=basis, progression=followed.attrs["progression"]), folder / name)
+    return Compared(*tables, followed.attrs["scenario"])
+
+
+def printed(design: StrategyDesign, found: Compared) -> str:
+    """One row a strategy, then its paired differences, then what is assumed."""
+    scores, differences = found.scores, found.differences
+    wide = scores.pivot(index="strategy", columns="endpoint", values="estimate").loc[design.strategy_names]
+    shown = pd.DataFrame(
+        {
+            label: [number(float(value) * factor, digits) for value in wide[name].to_numpy()]
+            for name, label, digits, factor in SHOWN
+            if name in wide
+        },
+        index=[clean(name) for name in wide.index],
+    )
+    parts = [
+        f"{clean(design.title)}\n",
+        shown.rename_axis("medians in days").reset_index().to_string(index=False),
+    ]
+    chosen = differences[differences["endpoint"].isin([name for name, _ in COMPARED])]
+    if len(chosen):
+        cells = chosen.assign(
+            told=[
+                f"{number(middle, signed=True)} [{number(low)}, {number(high)}]"
+                for middle, low, high in chosen[["difference", "lower", "upper"]].to_numpy(dtype=float)
+            ]
+        ).pivot(index="strategy", columns="endpoint", values="told")
+        order = [name for name in design.strategy_names if name in cells.index]
+        cells = cells.loc[order, [name for name, _ in COMPARED]].set_axis(
+            [f"{label}, days" if "day" not in label else label for _, label in COMPARED], axis=1
+        )
+        cells.index = pd.Index([clean(name) for name in cells.index], name="strategy")
+        parts.append(
+            f"\nDifference from {clean(design.reference)!r}, paired by avatar, {design.scoring.level:.0%} intervals; "
+            f"means up to day {design.visits.horizon_days:g}:"
+        )
+        parts.append(cells.reset_index().to_string(index=False))
+    parts.append(
+        "\nPFS ends with the first line of a sequence, failure with the last line of every strategy: "
+        "strategies compare by failure."
+    )
+    if design.scoring.progression in ("recist_volume", "doubling_of_nadir") and any(
+        spec.rule.kind in ("intermittent", "adaptive") for spec in design.strategies
+    ):
+        parts.append(
+            f"Under {design.scoring.progression} a nadir starts anew after each holiday, which flatters strategies "
+            "that pause: baseline_volume and doubling do not."
+        )
+    parts.append(f"{clean(found.scenario)}.")
+    return "\n".join(parts)
+
+
+def _kept(followed: xr.Dataset, synthetic: bool) -> xr.Dataset:
+    """The dataset as NetCDF holds it: truth values as numbers, no doses."""
+    return (
+        followed.drop_vars("doses")
+        .assign(eradicated=followed["eradicated"].astype("int8"))
+        .assign_attrs(synthetic=int(synthetic))
+    )

@@ -1,0 +1,152 @@
+"""Tumours that a design assumes: clones, drugs, mutations, persisters, a niche, each number drawn or fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import pydantic
+from pydantic import Field
+
+from avatar_trials.card_parts import Assumed, Card, Number, Positive
+
+NotNegative = Annotated[Number, Field(ge=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Drawn = Number | Assumed
+"""A number, or a law with one draw for each avatar."""
+
+Sensitivities = dict[str, NotNegative]
+"""Sensitivity of a clone's driver by drug; 1 for a drug not named."""
+
+
+class DrugSpec(Card):
+    """A drug's log-kill rate (1/day) of sensitive cells at full dose."""
+
+    kill: Drawn
+
+
+class CloneSpec(Card):
+    """A genotype. `share` of cells at day 0; the first clone has what the others leave.
+
+    `drivers`: sensitivities, driver by driver; a clone dies as its least inhibited driver does.
+    """
+
+    name: str
+    share: Drawn | None = None
+    fitness_cost: Drawn = 0.0
+    drivers: tuple[Sensitivities, ...] = ({},)
+
+
+class MutationSpec(Card):
+    """Mutants of clone `to` per cell of clone `source` and day."""
+
+    source: str
+    to: str
+    rate: Drawn
+    rate_persister: Drawn = 0.0
+
+
+class PersistenceSpec(Card):
+    """Persisters, as in `kinetics.tumour.Persistence`; `killed_by`: sensitivities of the drivers that guard them."""
+
+    induced: Drawn
+    woken: Drawn
+    woken_on_drug: Drawn = 0.0
+    growth: Drawn = 0.0
+    share: Drawn = 0.0
+    inducing: tuple[str, ...] = ()
+    killed_by: tuple[dict[str, NotNegative], ...] = ()
+
+
+class NicheSpec(Card):
+    """A protected compartment, as in `kinetics.tumour.Niche`."""
+
+    share: Drawn
+    protection: Drawn
+    entering: Drawn = 0.0
+    leaving: Drawn = 0.0
+
+
+class TumourSpec(Card):
+    """What tumours are assumed to be: nothing of it was calibrated on a mouse."""
+
+    source: str
+    start_mm3: Drawn
+    cells_per_mm3: Positive = 1e6
+    growth: Drawn
+    deceleration: Drawn = 0.0
+    exponent: Drawn = 1.0
+    antagonism: Drawn = 0.0
+    drugs: dict[str, DrugSpec] = Field(min_length=1)
+    clones: tuple[CloneSpec, ...] = Field(min_length=1)
+    mutations: tuple[MutationSpec, ...] = ()
+    persistence: PersistenceSpec | None = None
+    niche: NicheSpec | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _complete(self) -> TumourSpec:
+        problems = [*self._names(), *self._ranges()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _names(self) -> Iterator[str]:
+        clones = [clone.name for clone in self.clones]
+        for name in sorted({name for name in clones if clones.count(name) > 1}):
+            yield f"two clones are called {name!r}"
+        for place, clone in enumerate(self.clones):
+            if (place == 0) != (clone.share is None):
+                yield f"clone {clone.name!r}: the first clone has no share of its own, every other one has one"
+            yield from _unknown(clone.drivers, self.drugs, f"clone {clone.name!r}")
+        for mutation in self.mutations:
+            for name in (mutation.source, mutation.to):
+                if name not in clones:
+                    yield f"a mutation names no clone: {name!r}; the clones are {', '.join(clones)}"
+        if self.persistence is not None:
+            yield from _unknown(self.persistence.killed_by, self.drugs, "persistence.killed_by")
+            for name in self.persistence.inducing:
+                if name not in self.drugs:
+                    yield f"persistence.inducing names no drug: {name!r}; the drugs are {', '.join(self.drugs)}"
+
+    def _ranges(self) -> Iterator[str]:
+        positive = {"start_mm3": self.start_mm3, "growth": self.growth, "exponent": self.exponent}
+        positive |= {f"drugs.{name}.kill": drug.kill for name, drug in self.drugs.items()}
+        for name, value in positive.items():
+            yield from _outside(value, name, low=0.0, above=True)
+        shares = {f"the share of {clone.name!r}": clone.share for clone in self.clones[1:]}
+        if self.persistence is not None:
+            shares["persistence.share"] = self.persistence.share
+        if self.niche is not None:
+            shares |= {"niche.share": self.niche.share, "niche.protection": self.niche.protection}
+        for name, share in shares.items():
+            yield from _outside(share, name, low=0.0, high=1.0)
+        rates: dict[str, Drawn] = {"deceleration": self.deceleration, "antagonism": self.antagonism}
+        for mutation in self.mutations:
+            rates[f"the rate from {mutation.source!r} to {mutation.to!r}"] = mutation.rate
+        for part in (self.persistence, self.niche):
+            for name in ("induced", "woken", "woken_on_drug", "entering", "leaving"):
+                if hasattr(part, name):
+                    rates[name] = getattr(part, name)
+        for name, rate in rates.items():
+            yield from _outside(rate, name, low=0.0)
+
+
+def _unknown(drivers: tuple[dict[str, float], ...], drugs: dict[str, DrugSpec], whose: str) -> Iterator[str]:
+    for name in {name: None for row in drivers for name in row}:
+        if name not in drugs:
+            yield f"{whose} names no drug: {name!r}; the drugs are {', '.join(drugs)}"
+
+
+def _outside(
+    value: Drawn | None, name: str, *, low: float, high: float = float("inf"), above: bool = False
+) -> Iterator[str]:
+    if value is None:
+        return
+    if isinstance(value, Assumed):
+        if value.distribution == "normal":
+            yield f"{name} cannot have a normal law, which has draws below {low:g}"
+        return
+    enough = value > low if above else value >= low
+    if not enough or value > high:
+        limits = f"between {low:g} and {high:g}" if high < float("inf") else f"{low:g} or above"
+        yield f"{name} must be {'above 0' if above else limits}, got {value:g}"
