@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from avatar_trials.designs import TrialDesign
@@ -52,6 +54,17 @@ def hierarchy(n_trials: int = 30, n_drugs: int = 10) -> Population:
         diameter_floor_mm3=5.0,
         combinations=(),
         eta_combination=np.zeros(0),
+    )
+
+
+def bare(population: Population) -> Population:
+    """Avatars that differ in kill alone (SD 1), their mice by MOUSE_SD more, read without error at every size."""
+    still = ("omega_r", "wander", "omega_wander", "omega_spread", "omega_slowing", "delta", "sigma_p")
+    return replace(
+        population,
+        values=population.values | {name: np.full(len(population.draw), 1e-9) for name in still},
+        constants=population.constants | {"growth_mouse_sd": 1e-9, "spread_mouse_sd": 1e-9},
+        detection_limit_mm3=1e-9,
     )
 
 

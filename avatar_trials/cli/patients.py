@@ -31,7 +31,8 @@ def emulated_with_patients(
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """(trial, patients) of one cohort, written to trial.nc and patients.nc of a folder.
 
-    `source`: a posterior, or the name of a population. `avatars`: of a posterior's, those to take.
+    `source`: a posterior, or the name of a population. `avatars`: of a posterior's, those to take,
+    whose patients are like them.
     """
     from avatar_trials.emulate import emulate_patients, emulate_trials, hierarchy_behind, provenance
 
@@ -51,7 +52,7 @@ def emulated_with_patients(
         seed=design.seed,
         biomarker_share=design.cohort.biomarker_share,
     )
-    patients = emulate_patients(cohort, hierarchy, carriers, design)
+    patients = emulate_patients(cohort, hierarchy, carriers, design, chosen=avatars is not None)
     trial = emulate_trials(cohort, design)
     told = trials.told_of_source(known, passed) | words
     stamp = make_stamp(

@@ -24,29 +24,37 @@ from avatar_trials.seeds import stream
 Floats = NDArray[np.float64]
 
 BASELINE_LOG_SD = 0.4
+LIKE_THESE = "Patients are like the {} avatars chosen, not like all that were calibrated"
 VISIBLE_MM = 5.0
 """RECIST 1.1 (Eisenhauer et al. 2009): a lesion too small to measure is given 5 mm; below it, it is gone here."""
 
 
 def emulate_patients(
-    avatars: Cohort, hierarchy: Population, carriers: Floats, design: TrialDesign, *, seed: int | None = None
+    avatars: Cohort,
+    hierarchy: Population,
+    carriers: Floats,
+    design: TrialDesign,
+    *,
+    seed: int | None = None,
+    chosen: bool = False,
 ) -> xr.Dataset:
     """Patients of the design's [patients] in every arm: dims (trial, patient, arm, assessment).
 
     sld_mm: sum of the longest diameters as measured, NaN after the patient left; all_gone: no target lesion is left;
     new_lesion_day, dropout_day (trial, patient, arm), infinite for none; has_avatar (patient); days_per_mouse_day
     (trial, patient). Each patient is seen in every arm (as avatars are), with the same luck. A lesion's rates are its
-    levels, over the time scale; between-mouse differences, wander and calipers are the mice's own. Raises InputError
-    for a design without [patients], with a course or with a mechanism.
+    levels, over the time scale; between-mouse differences, wander and calipers are the mice's own. `chosen`: patients
+    are like these avatars and not like all of the hierarchy (`patient_levels`). Raises InputError for a design without
+    [patients], with a course or with a mechanism.
     """
     scenario = _require(design)
     seed = design.seed if seed is None else seed
-    levels = patient_levels(avatars, hierarchy, carriers, scenario.parameters, seed=seed)
+    levels = patient_levels(avatars, hierarchy, carriers, scenario.parameters, seed=seed, chosen=chosen)
     names, shape = levels.levels.avatars, levels.levels.log_r.shape
     days = np.append(
         0.0, np.arange(scenario.assessment_days, scenario.horizon_days + 1e-9, scenario.assessment_days)
     )
-    lesions = [levels.lesion(number, seed) for number in range(scenario.lesions)]
+    lesions = [levels.lesion(number) for number in range(scenario.lesions)]
     diameters = [_baseline(levels, number, seed) for number in range(scenario.lesions)]
     founded = stream_of(names, shape[0], seed, "founders")
     lost = levels.drawn["lost_clone_share"]
@@ -70,7 +78,10 @@ def emulate_patients(
         _first_day(levels, name, seed) for name in ("other_progression_per_month", "dropout_per_month")
     )
     sld = np.where(days <= dropout[:, :, None, None], sld, np.nan)
-    return _dataset(sld, gone, new_lesion, dropout, levels, design, days, seed)
+    found = _dataset(sld, gone, new_lesion, dropout, levels, design, days, seed)
+    if chosen:
+        found.attrs["scenario"] += f". {LIKE_THESE.format(len(avatars.avatars))}"
+    return found
 
 
 def relative_volumes(
@@ -103,8 +114,10 @@ def stream_of(names: tuple[str, ...], n_trials: int, seed: int, purpose: str) ->
 
 
 def _slowed(mice: Mice | GradedMice, scale: Floats) -> Mice | GradedMice:
+    """The same tumours in days of patients: every rate, the spread of a kill too, over the days a mouse day."""
     if isinstance(mice, GradedMice):
-        return replace(mice, growth=mice.growth / scale, kill=mice.kill / scale)
+        spread = mice.log_spread - np.log(scale)
+        return replace(mice, growth=mice.growth / scale, kill=mice.kill / scale, log_spread=spread)
     return replace(mice, growth=mice.growth / scale, rates=mice.rates / scale)
 
 

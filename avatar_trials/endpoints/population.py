@@ -29,6 +29,7 @@ SUMMARIES: dict[str, Callable[[ArmOutcomes], Floats]] = {
     "median_depth_of_response_pct": lambda arm: intervals.quantile(arm.depth_pct, 0.5),
     "median_time_to_doubling_days": lambda arm: survival.median(arm.doubling_curve()),
 }
+MEAN_TIME = "RMST_time_to_doubling_days"
 SUMMARY_REFERENCES = (
     "null: |difference| of the observed arms pooled, blind to the arm; "
     "ceiling: median |difference| between a trial and second mice of its avatars"
@@ -81,7 +82,13 @@ def population_agreement(comparison: Comparison, level: float) -> pd.DataFrame:
         rows.append(_pit_row(comparison, arm, pooled if several else None, level) | {"n": n})
         if arm != comparison.arms[0]:
             rows.append(_hazard_row(comparison, arm, level) | {"n": n})
-    rows += over_arms(comparison, rows, SUMMARIES, pooled, level)
+    sides = (comparison.emulated, comparison.observed)
+    tau = common_horizon([side[arm].doubling_curve() for side in sides for arm in comparison.arms])
+    ranked, told = dict(SUMMARIES), dict[str, str]()
+    if tau > 0:
+        ranked[MEAN_TIME] = lambda arm: survival.restricted_mean(arm.doubling_curve(), tau)[0]
+        told[MEAN_TIME] = f"means within days 0 to {tau:g}, to which every arm of both sides is followed"
+    rows += over_arms(comparison, rows, ranked, pooled, level, told)
     return frame_of(rows)
 
 

@@ -46,8 +46,12 @@ def over_arms(
     summaries: Mapping[str, Callable[[ArmOutcomes], Floats]],
     pooled: ArmOutcomes,
     level: float,
+    told: Mapping[str, str],
 ) -> list[Row]:
-    """Coverage of the intervals of `rows`, then mean differences, correlations and slopes over arms."""
+    """Coverage of the intervals of `rows`, then mean differences, correlations and slopes over arms.
+
+    `told`: what is to be said of a summary beside its name.
+    """
     decided = [bool(row["covered"]) for row in rows if row["covered"] is not pd.NA]
     coverage = row_of(comparison, ALL_ARMS, "coverage_of_intervals", np.array([]), level, "")
     coverage |= {
@@ -75,7 +79,8 @@ def over_arms(
                 continue
             enough = len(arms) >= FEWEST_ARMS
             values = of_arms(emulated, observed) if enough else np.array([np.nan])
-            row = row_of(comparison, ALL_ARMS, f"{name}_{measure}", values, level, note)
+            words = "; ".join(filter(None, (note, told.get(measure, ""))))
+            row = row_of(comparison, ALL_ARMS, f"{name}_{measure}", values, level, words)
             row |= {"null_reference": null if enough else np.nan, "n": len(arms)}
             if twin is not None and enough:
                 row["ceiling"] = intervals.replicate_summary(of_arms(emulated, twin), level)[0]

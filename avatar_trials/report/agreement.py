@@ -40,6 +40,10 @@ POPULATION: dict[str, Quantity] = {
         "Kendall's tau of median time to doubling", "", digits=2
     ),
     "Kendall_median_PFS_days": Quantity("Kendall's tau of median PFS over arms", "", digits=2),
+    "Kendall_RMST_time_to_doubling_days": Quantity(
+        "Kendall's tau of restricted mean time to doubling", "", digits=2
+    ),
+    "Kendall_RMST_PFS_days": Quantity("Kendall's tau of restricted mean PFS over arms", "", digits=2),
     "Lin_CCC_ORR": Quantity("Lin's concordance of ORR over arms (1 is identity)", "", digits=2),
     "Lin_CCC_DCR": Quantity("Lin's concordance of DCR over arms", "", digits=2),
     "Lin_CCC_median_depth_of_response_pct": Quantity("Lin's concordance of median depth", "", digits=2),
@@ -53,6 +57,10 @@ POPULATION: dict[str, Quantity] = {
     "Spearman_median_time_to_doubling_days": Quantity(
         "rank correlation of median time to doubling over arms", "", digits=2
     ),
+    "Spearman_RMST_time_to_doubling_days": Quantity(
+        "rank correlation of restricted mean time to doubling over arms", "", digits=2
+    ),
+    "Spearman_RMST_PFS_days": Quantity("rank correlation of restricted mean PFS over arms", "", digits=2),
 }
 INDIVIDUAL: dict[str, Quantity] = {
     "Brier": Quantity("Brier score of response (0 is best)", "", digits=3),
