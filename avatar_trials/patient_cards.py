@@ -56,18 +56,23 @@ class Patients(Card):
     response: Literal["recist11_confirmed", "recist11_unconfirmed"] = "recist11_confirmed"
     assumed: Mapping[str, Number | Assumed]
 
-    @pydantic.model_validator(mode="after")
-    def _complete(self) -> Patients:
-        problems = unfit(PATIENTS, self.assumed)
-        take = self.assumed.get("take_rate", 1.0)
+    @pydantic.field_validator("assumed")
+    @classmethod
+    def _fit(cls, assumed: Mapping[str, float | Assumed]) -> Mapping[str, float | Assumed]:
+        problems = unfit(PATIENTS, assumed)
+        take = assumed.get("take_rate", 1.0)
         if isinstance(take, Assumed):
             problems.append("patients take_rate is a number: it sets how many patients have no avatar")
         elif take < LEAST_TAKE_RATE:
             problems.append(f"patients take_rate is at least {LEAST_TAKE_RATE:g}")
-        if self.horizon_days < self.assessment_days:
-            problems.append("the first assessment would be after the horizon")
         if problems:
             raise ValueError("; ".join(problems))
+        return assumed
+
+    @pydantic.model_validator(mode="after")
+    def _assessed(self) -> Patients:
+        if self.horizon_days < self.assessment_days:
+            raise ValueError("the first assessment would be after the horizon")
         return self
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,10 @@ from avatar_trials.cli.outputs import (
     require_writable,
 )
 from avatar_trials.cli.patient_files import PATIENTS, PATIENTS_INDIVIDUAL, PATIENTS_POPULATION
-from avatar_trials.problems import InputError, Problem
+from avatar_trials.problems import InputError, Problem, together
+
+if TYPE_CHECKING:
+    from avatar_trials.designs import TrialDesign
 
 Posterior = Annotated[
     Path | None, typer.Option("--posterior", help="Posterior file: its calibrated avatars.")
@@ -50,15 +53,18 @@ def patients(
     from avatar_trials.cli import flow
     from avatar_trials.cli import patients as behind
 
-    chosen = load_design(design)
-    require_one_source(posterior, population)
+    names = list(dict.fromkeys(listed(avatars))) if avatars is not None else None
+    chosen, _, _ = together(
+        lambda: _with_patients(load_design(design)),
+        lambda: require_one_source(posterior, population),
+        lambda: _require_calibrated(names, population),
+    )
     targets = [file for name in (TRIAL, PATIENTS) for file in netcdf_files(out / name)]
     targets += [out / PATIENTS_POPULATION, out / PATIENTS_INDIVIDUAL]
     require_writable(targets, reads=[*files_of(design, chosen), posterior])
     source: object = population
     if posterior is not None:
         source = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
-    names = listed(avatars) if avatars else None
     trial, found = behind.emulated_with_patients(source, chosen, out, names)  # type: ignore[arg-type]
     tell_kind(trial)
     print(f"PATIENTS: {found.attrs['scenario']}.")
@@ -99,15 +105,13 @@ def benchmark(
     from avatar_trials.endpoints import recomputed
     from avatar_trials.intake.clinical_table import read_clinical
 
-    if (trial is None) == (patients is None) or (patients is not None and days_per_mouse_day is not None):
-        what = "benchmark takes --trial with a time scale, or --patients, which have one"
-        raise InputError(Problem("B01", "error", what, "Give one of them"))
-    if trial is not None and days_per_mouse_day is None and scale_from is None:
-        what = "mice have no days of patients: the time scale is declared or taken from an arm, never assumed"
-        raise InputError(Problem("B03", "error", what, "Give --days-per-mouse-day 3.5 or --scale-from ARM"))
     own = Path(card) if card.casefold().endswith(".csv") else None
-    table = read_clinical(own) if own is not None else None
-    chosen = load_benchmark(card) if table is None else recomputed(table.months, table.event, table.source)
+    _, found = together(
+        lambda: _require_a_scale(trial, patients, days_per_mouse_day, scale_from),
+        lambda: load_benchmark(card) if own is None else read_clinical(own),
+    )
+    table = None if own is None else found
+    chosen = found if table is None else recomputed(table.months, table.event, table.source)
     require_writable([out], reads=[trial, patients, own])
     given = trials.read_trial(trial) if trial is not None else behind.read_patients(Path(str(patients)))
     tell_kind(given)
@@ -158,9 +162,11 @@ def avatars_needed(
     from avatar_trials.evidence import avatars_needed as needed
     from avatar_trials.stamp import write_atomic
 
-    chosen = load_design(design)
-    require_one_source(posterior, population)
-    ns, ks, rhos = behind.numbers_of(numbers, mice, correlations)
+    chosen, _, (ns, ks, rhos) = together(
+        lambda: _with_patients(load_design(design)),
+        lambda: require_one_source(posterior, population),
+        lambda: behind.numbers_of(numbers, mice, correlations),
+    )
     picture = out.with_suffix(".svg")
     require_writable([out, picture], reads=[*files_of(design, chosen), posterior])
     if posterior is not None:
@@ -182,3 +188,35 @@ def avatars_needed(
         f"Medians at {max(ns)} avatars, by latent correlation\n{table.to_string(float_format=lambda v: f'{v:.2f}')}"
     )
     print(f"Written: {out}\nWritten: {picture}")
+
+
+def _with_patients(design: TrialDesign) -> TrialDesign:
+    """The design; InputError where it says nothing of patients, or what they cannot have."""
+    from avatar_trials.emulate import require_patients
+
+    require_patients(design)
+    return design
+
+
+def _require_calibrated(avatars: list[str] | None, population: str | None) -> None:
+    """InputError where avatars are named that a population does not have, or none is."""
+    if avatars is not None and population is not None:
+        what = "--avatars names calibrated avatars, and a population has none: its avatars are new"
+        raise InputError(Problem("P05", "error", what, "Give --posterior, or leave --avatars out"))
+    if avatars is not None and not avatars:
+        raise InputError(Problem("P06", "error", "--avatars names no avatar", "Leave it out for all of them"))
+
+
+def _require_a_scale(
+    trial: Path | None, patients: Path | None, days_per_mouse_day: float | None, scale_from: str | None
+) -> None:
+    """InputError unless there is one emulated side, and a time scale of it."""
+    problems = []
+    if (trial is None) == (patients is None) or (patients is not None and days_per_mouse_day is not None):
+        what = "benchmark takes --trial with a time scale, or --patients, which have one"
+        problems.append(Problem("P01", "error", what, "Give one of them"))
+    if trial is not None and days_per_mouse_day is None and scale_from is None:
+        what = "mice have no days of patients: the time scale is declared or taken from an arm, never assumed"
+        problems.append(Problem("P03", "error", what, "Give --days-per-mouse-day 3.5 or --scale-from ARM"))
+    if problems:
+        raise InputError(problems)

@@ -34,17 +34,26 @@ def emulated_with_patients(
     `source`: a posterior, or the name of a population. `avatars`: of a posterior's, those to take,
     whose patients are like them.
     """
-    from avatar_trials.emulate import emulate_patients, emulate_trials, hierarchy_behind, provenance
+    from avatar_trials.emulate import emulate_patients, emulate_trials, hierarchy_behind
 
     if isinstance(source, str):
         known: xr.DataTree | xr.Dataset = read_population(source)
         assert isinstance(known, xr.Dataset)
-        cohort, passed = trials.drawn_cohort(known, design), True
-        words = {"avatars": "drawn", "population": f"{Path(source).stem}: {provenance(known)}"}
+        cohort = trials.drawn_cohort(known, design)
+        told = trials.told_of_population(source, known, design)
+        stamp = trials.stamp_of_population(source, known, design)
     else:
         known, cohort = source, trials.calibrated_cohort(source, design, avatars)
         passed = bool(read_stamp(source).get("gates_passed", False))
-        words = {"avatars": "calibrated", "population": ""}
+        told = trials.told_of_source(source, passed) | {"avatars": "calibrated", "population": ""}
+        stamp = make_stamp(
+            design=design.name,
+            design_sha256=design.sha256,
+            model_card=source.attrs["model_card"],
+            card_sha256=source.attrs["card_sha256"],
+            seed=str(design.seed),
+            posterior_gates_passed=passed,
+        )
     hierarchy, carriers = hierarchy_behind(
         known,
         cohort,
@@ -54,15 +63,6 @@ def emulated_with_patients(
     )
     patients = emulate_patients(cohort, hierarchy, carriers, design, chosen=avatars is not None)
     trial = emulate_trials(cohort, design)
-    told = trials.told_of_source(known, passed) | words
-    stamp = make_stamp(
-        design=design.name,
-        design_sha256=design.sha256,
-        model_card=known.attrs["model_card"],
-        card_sha256=known.attrs["card_sha256"],
-        seed=str(design.seed),
-        posterior_gates_passed=passed,
-    )
     for one, name, kind in ((trial, outputs.TRIAL, "trial"), (patients, patient_files.PATIENTS, "patients")):
         one.attrs |= told
         write_netcdf(one, folder / name, stamp, kind=kind)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def held_against(
             arms, benchmark, subjects=subjects, scale=scale, scale_from=scale_from, level=level
         )
     except ValueError as error:
-        raise InputError(Problem("B02", "error", str(error), "Choose arms that both trials have")) from None
+        raise InputError(Problem("P02", "error", str(error), "Choose arms that both trials have")) from None
     if table is None:
         return frame
     factor = _factor(arms, benchmark, scale_from)
@@ -159,7 +159,7 @@ def numbers_of(numbers: str, mice: str, correlations: str) -> tuple[list[int], l
         except ValueError:
             values = []
         if not values or not all(fits(value) for value in values):
-            problems.append(Problem("O04", "error", f"{option} {text!r}: expected {expected}, with commas"))
+            problems.append(Problem("P07", "error", f"{option} {text!r}: expected {expected}, with commas"))
         return values
 
     found = (

@@ -14,6 +14,7 @@ from avatar_trials.endpoints import agree_with_patients
 from avatar_trials.evidence.check import Check
 from avatar_trials.intake import GrowthTable
 from avatar_trials.model_cards import ModelCard
+from avatar_trials.problems import InputError, Problem
 from avatar_trials.stamp import read_stamp
 
 
@@ -38,7 +39,11 @@ def reported(
         parameters = population_parameters(tree["posterior"].to_dataset(), card, design.endpoints.level)
         notices = [*(f"Model card: {miss}" for miss in card.known_misses), *json.loads(tree.attrs["notices"])]
     rules = rules_of(trial)
-    behind = None if patients is None else agree_with_patients(trial, patients, **rules)
+    try:
+        behind = None if patients is None else agree_with_patients(trial, patients, **rules)
+    except ValueError as error:
+        fix = "Give the two files that `patients` wrote together"
+        raise InputError(Problem("P04", "error", str(error), fix)) from None
     inputs = ReportInputs(
         title=design.title,
         question=design.question,

@@ -69,17 +69,29 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
 
     The population brings its own model: the design's model card is not looked at.
     """
-    from avatar_trials.emulate import emulate_trials, provenance, untried_drugs
+    from avatar_trials.emulate import emulate_trials
 
     population = read_population(name)
-    cohort = drawn_cohort(population, design)
-    trial = emulate_trials(cohort, design)
+    trial = emulate_trials(drawn_cohort(population, design), design)
+    trial.attrs |= told_of_population(name, population, design)
+    write_netcdf(trial, path, stamp_of_population(name, population, design))
+    return read_trial(path)
+
+
+def told_of_population(name: str, population: xr.Dataset, design: TrialDesign) -> dict[str, Any]:
+    """What a trial tells of the population that its new avatars are of."""
+    from avatar_trials.emulate import provenance, untried_drugs
+
     words = f"{Path(name).stem}: {provenance(population)}"
     untried = untried_drugs(population, design.cohort.tumor_type, design.measured_arms)
     if untried:
         words += f". No calibrated avatar of this tumour type was given {', '.join(untried)}: told by other types alone"
-    trial.attrs |= told_of_source(population, True) | {"avatars": "drawn", "population": words}
-    stamp = make_stamp(
+    return told_of_source(population, True) | {"avatars": "drawn", "population": words}
+
+
+def stamp_of_population(name: str, population: xr.Dataset, design: TrialDesign) -> dict[str, Any]:
+    """Stamp of what is emulated with new avatars of a population."""
+    return make_stamp(
         design=design.name,
         design_sha256=design.sha256,
         model_card=population.attrs["model_card"],
@@ -89,8 +101,6 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
         population_sha256=sha256_of(find_card("populations", name)),
         posterior_gates_passed=True,
     )
-    write_netcdf(trial, path, stamp)
-    return read_trial(path)
 
 
 def read_trial(path: Path) -> xr.Dataset:

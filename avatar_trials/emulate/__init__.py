@@ -1,7 +1,7 @@
 """Emulation room: cohorts of avatars and the one-mouse-per-avatar trials they go through."""
 
 from avatar_trials.emulate.cohort import Cohort, cohort_from_posterior, given_drugs
-from avatar_trials.emulate.patients import emulate_patients
+from avatar_trials.emulate.patients import emulate_patients, require_patients
 from avatar_trials.emulate.population import (
     check_population,
     cohort_from_population,
@@ -23,6 +23,7 @@ __all__ = [
     "hierarchy_behind",
     "population_of",
     "provenance",
+    "require_patients",
     "untried_drugs",
     "visit_days",
 ]

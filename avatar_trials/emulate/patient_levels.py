@@ -114,7 +114,7 @@ def _one_of(avatars: Cohort, names: tuple[str, ...], seed: int, purpose: str) ->
     place = np.stack(
         [stream(seed, "patients", purpose, "one of", name).integers(0, n, size) for name in names], axis=1
     )
-    parts = {
+    parts: dict[str, Any] = {
         name: np.take_along_axis(values, place[(...,) + (None,) * (values.ndim - 2)], axis=1)
         for name, values in _own(avatars).items()
     }
@@ -123,7 +123,7 @@ def _one_of(avatars: Cohort, names: tuple[str, ...], seed: int, purpose: str) ->
 
 def _mean_of(avatars: Cohort, names: tuple[str, ...]) -> Cohort:
     """Mean levels of the avatars of each replicate, positive ones on the logarithm, in the place of each name."""
-    parts = {}
+    parts: dict[str, Any] = {}
     for name, values in _own(avatars).items():
         logarithmic = name in POSITIVE and bool(np.all(values > 0))
         middle = np.log(values) if logarithmic else values

@@ -47,7 +47,7 @@ def emulate_patients(
     are like these avatars and not like all of the hierarchy (`patient_levels`). Raises InputError for a design without
     [patients], with a course or with a mechanism.
     """
-    scenario = _require(design)
+    scenario = require_patients(design)
     seed = design.seed if seed is None else seed
     levels = patient_levels(avatars, hierarchy, carriers, scenario.parameters, seed=seed, chosen=chosen)
     names, shape = levels.levels.avatars, levels.levels.log_r.shape
@@ -136,7 +136,8 @@ def _first_day(levels: PatientLevels, name: str, seed: int) -> Floats:
         return -np.log(uniform) * DAYS_PER_MONTH / levels.drawn[name]
 
 
-def _require(design: TrialDesign) -> Patients:
+def require_patients(design: TrialDesign) -> Patients:
+    """A design's scenario of patients; InputError for one without, with a course or with a mechanism."""
     problems = []
     if design.patients is None:
         problems.append(

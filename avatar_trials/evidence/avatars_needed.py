@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +14,9 @@ from avatar_trials.designs import TrialDesign
 from avatar_trials.emulate import emulate_patients, emulate_trials
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.hierarchy import Population
-from avatar_trials.endpoints import intervals
+from avatar_trials.endpoints import intervals, survival
 from avatar_trials.endpoints.arm_agreement import FEWEST_ARMS, spearman_over_arms
-from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
+from avatar_trials.endpoints.arm_outcomes import ArmOutcomes, common_horizon
 from avatar_trials.endpoints.paired_scores import FINISH, added, of_several_mice, paired_scores
 from avatar_trials.endpoints.patient_agreement import mice_on_patient_scale
 from avatar_trials.endpoints.recist import patient_arms
@@ -28,7 +29,7 @@ CORRELATIONS = (0.0, 0.3, 0.5, 0.7, 0.9)
 NUMBERS = (10, 20, 30, 50, 100, 200)
 MICE = (1, 3)
 INDIVIDUAL = ("Cohen_kappa", "AUC", "Spearman_depth", "Harrell_C")
-POPULATION = ("Spearman_ORR", "Spearman_median_depth")
+POPULATION = ("Spearman_ORR", "Spearman_median_depth", "Spearman_RMST_PFS")
 COLUMNS = (
     *("kind", "measure", "latent_correlation", "n_avatars", "mice_per_avatar"),
     *("value", "lower", "upper", "level", "null_reference", "n_trials", "method"),
@@ -107,6 +108,8 @@ def figure(table: pd.DataFrame) -> Figure:
     axes = np.atleast_1d(drawn.subplots(2, (len(measures) + 1) // 2, sharex=True)).T.ravel()
     few, many = table["mice_per_avatar"].min(), table["mice_per_avatar"].max()
     correlations = sorted(table["latent_correlation"].unique())
+    for axis in axes[len(measures) :]:
+        axis.set_visible(False)
     for axis, (kind, measure) in zip(axes, measures, strict=False):
         one = table[(table["measure"] == measure) & (table["kind"] == kind)]
         for i, rho in enumerate(correlations):
@@ -141,8 +144,11 @@ def _measures(
     nulls = {"AUC": 0.5, "Harrell_C": 0.5}
     found = {("individual", m): (FINISH[m](sums[m]), nulls.get(m, 0.0)) for m in INDIVIDUAL}
     if len(mice) >= FEWEST_ARMS:
-        for name, summary in (("Spearman_ORR", _rate), ("Spearman_median_depth", _depth)):
-            sides = [np.stack([summary(side[arm]) for arm in mice], axis=-1) for side in (mice, behind)]
+        sides_of = (mice, behind)
+        tau = common_horizon([side[arm].doubling_curve() for side in sides_of for arm in side])
+        summaries: tuple[Callable[[ArmOutcomes], Floats], ...] = (_rate, _depth, partial(_mean_time, tau=tau))
+        for name, summary in zip(POPULATION, summaries, strict=True):
+            sides = [np.stack([summary(side[arm]) for arm in mice], axis=-1) for side in sides_of]
             found["population", name] = (spearman_over_arms(*sides), 0.0)
     return found
 
@@ -153,6 +159,11 @@ def _rate(arm: ArmOutcomes) -> Floats:
 
 def _depth(arm: ArmOutcomes) -> Floats:
     return intervals.quantile(arm.depth_pct, 0.5)
+
+
+def _mean_time(arm: ArmOutcomes, tau: float) -> Floats:
+    """Mean time within `tau` days, to which every arm is followed: medians of assessments would tie."""
+    return survival.restricted_mean(arm.doubling_curve(), tau)[0]
 
 
 def _first(arms: dict[str, ArmOutcomes], n: int) -> dict[str, ArmOutcomes]:

@@ -72,11 +72,11 @@ def read_clinical(path: Path) -> ClinicalTable:
         try:
             arms.append(canonical_arm(name))
         except ValueError as error:
-            problems.append(Problem("V12", "error", f"arm {name!r}: {error}", "", shown, int(str(i)) + 2))
+            problems.append(Problem("V15", "error", f"arm {name!r}: {error}", "", shown, int(str(i)) + 2))
     if problems:
         raise InputError(problems)
     if frame.empty:
-        raise InputError(Problem("V13", "error", "no patient in it", "", shown))
+        raise InputError(Problem("V16", "error", "no patient in it", "", shown))
     of_arm = np.array(arms)
     event = (frame["event"] == "1").to_numpy()
     names = list(dict.fromkeys(arms))

@@ -203,8 +203,8 @@ def test_patients_of_chosen_avatars_have_the_law_of_those_avatars() -> None:
         )
         for name, ours in cohort_arrays(stratum).items():
             theirs = cohort_arrays(levels.levels)[name]
-            centred = [(x - x.mean(axis=1, keepdims=True)).ravel() for x in (ours, theirs)]
-            assert np.corrcoef(*centred)[0, 1] == pytest.approx(rho, abs=0.05), name
+            one, two = ((x - x.mean(axis=1, keepdims=True)).ravel() for x in (ours, theirs))
+            assert np.corrcoef(one, two)[0, 1] == pytest.approx(rho, abs=0.05), name
             assert theirs.std(axis=1).mean() == pytest.approx(ours.std(axis=1).mean(), rel=0.05), name
             apart = (theirs - ours).mean(axis=1)
             assert abs(apart.mean()) < 5.0 * apart.std() / np.sqrt(apart.size) + 1e-9, name
