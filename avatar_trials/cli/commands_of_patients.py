@@ -135,7 +135,7 @@ def benchmark(
         ]
     ]
     print(shown.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep=""))
-    print(f"Written: {out}")
+    print(f"{behind.told_of_misses(frame)}\nWritten: {out}")
 
 
 def avatars_needed(

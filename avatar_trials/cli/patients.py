@@ -120,6 +120,31 @@ def held_against(
     return pd.concat([frame, curves.reindex(columns=frame.columns)], ignore_index=True)
 
 
+def told_of_misses(frame: pd.DataFrame) -> str:
+    """Which published numbers lie outside the emulated intervals, and which cannot be told, in words."""
+    compared = frame[frame["published"].notna()]
+    missed = compared[compared["covered"].eq(False).fillna(False)]
+    open_ended = compared[compared["covered"].isna()]
+    rows = []
+    for arm, measure, *numbers in missed[
+        ["arm", "measure", "emulated", "lower", "upper", "published"]
+    ].itertuples(index=False):
+        emulated, lower, upper, published = (
+            "not reached" if np.isnan(one) else f"{one:.3g}" for one in numbers
+        )
+        rows.append(f"  {arm}, {measure}: {emulated} [{lower}, {upper}], published {published}")
+    lines = [
+        f"NOT REPRODUCED, published number outside the emulated interval ({len(rows)} of {len(compared)}):"
+    ]
+    lines = [*lines, *rows] if rows else ["Every published number lies inside its emulated interval."]
+    if len(open_ended):
+        named = ", ".join(
+            f"{arm} {measure}" for arm, measure in open_ended[["arm", "measure"]].itertuples(index=False)
+        )
+        lines.append(f"Not told, as nothing was emulated of it: {named}")
+    return "\n".join(lines)
+
+
 def mouse_arms(trial: xr.Dataset, days_per_mouse_day: float) -> dict[str, Any]:
     """Outcomes (trial, avatar) of mice by arm, in days of patients and percent of diameter."""
     from avatar_trials.endpoints import mice_on_patient_scale

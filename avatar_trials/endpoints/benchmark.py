@@ -187,7 +187,8 @@ def _order_rows(
                 (np.diff(values, axis=-1) > 0) | np.isposinf(values[..., 1:]) & np.isfinite(values[..., :-1]),
                 axis=-1,
             )
-        basis = "read" if all(number.basis == "read" for _, number in known) else "recalled in part"
+        bases = sorted({number.basis for _, number in known})
+        basis = bases[0] if len(bases) == 1 else f"{' and '.join(bases)}, in part"
         note = f"share of replicate trials whose arms are in the published order; chance: 1 in {len(known)}!; {told}"
         row = _blank("all", f"order_of_{measure}", note, level)
         result.append(row | {"emulated": float(held.mean()), "basis": basis, "n": len(known)})

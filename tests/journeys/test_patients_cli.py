@@ -95,7 +95,8 @@ def test_from_a_population_to_patients_and_their_two_tables(
 
 
 def test_patients_of_chosen_calibrated_avatars_are_told_apart(run: Run) -> None:
-    names = [str(name) for name in read_netcdf(FROZEN, kind="posterior")["posterior"]["avatar"].values[:5]]
+    posterior = read_netcdf(FROZEN, kind="posterior")["posterior"].to_dataset()
+    names = [str(name) for name in posterior["avatar"].values[:5]]
     chosen = ",".join([*names, names[0]])
     code, out = run("patients", "small.toml", "--posterior", FROZEN, "--avatars", chosen, "-o", "out")
     assert code == 0, out
@@ -127,6 +128,11 @@ def test_a_benchmark_of_patients_of_mice_and_of_ones_own(run: Run, emulated: Pat
     assert code == 0, out
     assert "recalled" in out
     one = pd.read_csv("one.csv")
+    missed = one[one["covered"].eq(False)]
+    assert len(missed)
+    assert f"NOT REPRODUCED, published number outside the emulated interval ({len(missed)} of " in out
+    for arm, measure in missed[["arm", "measure"]].itertuples(index=False):
+        assert f"  {arm}, {measure}: " in out
     ratio = one[one["measure"] == "hazard_ratio"].iloc[0]
     assert (ratio["published"], ratio["basis"]) == (0.75, "recalled")
     assert ratio["lower"] <= ratio["emulated"] <= ratio["upper"]
