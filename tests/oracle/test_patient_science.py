@@ -16,7 +16,6 @@ from avatar_trials.emulate.patients import relative_volumes
 from avatar_trials.evidence.avatars_needed import avatars_needed
 from tests.made_patients import a_design, avatars_of, hierarchy
 
-
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 
 
