@@ -4,7 +4,8 @@ Of the committed synthetic panel of 8 avatars and 4 arms, or of any `--volumes`.
 quantiles of every parameter are compared with those of the first engine, in units of their combined Monte Carlo
 standard error (z). Exit code 1 if a population parameter differs by more than 4, any of an avatar or mouse by more than
 5 (there are well over a thousand numbers), or if the chains of one engine do not agree among themselves, which makes
-the rest meaningless.
+the rest meaningless. Then effective draws per CPU second of the same runs, as ratios to PyMC's own NUTS: CPU seconds of
+the engine's process and all its children, tuning included, compilation apart.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ def main() -> int:
     population = list(load_model(asked.card).priors)
     runs = sampled_by_each(asked)
     agree = agreement(runs, population)
+    print_costs(runs, population)
     print("\nwithin Monte Carlo error" if agree else "\nNOT within Monte Carlo error")
     return 0 if agree else 1
 
@@ -108,6 +110,36 @@ def agreement(runs: Sequence[Sampled], population: Sequence[str]) -> bool:
             print(f"\nBEYOND MONTE CARLO ERROR\n{wrong[list(MEASURES)].to_string(float_format='%.1f')}")
         agree &= wrong.empty
     return agree
+
+
+def print_costs(runs: list[Sampled], population: list[str]) -> None:
+    """One row an engine; parameters are those that all engines have."""
+    common = [name for name in runs[0].posterior if all(name in run.posterior for run in runs)]
+    smallest = {run.engine: smallest_ess(run.posterior[common], population) for run in runs}
+    against = next((run for run in runs if run.engine == "pymc"), runs[-1])
+    print(
+        f"| engine | compile, CPU s | sample, CPU s | draws | divergent | smallest bulk ESS: population, all | "
+        f"per CPU s: population, all | ratio to {against.engine}: population, all |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for run in runs:
+        ess = smallest[run.engine]
+        rate = ess / run.sample_cpu_s
+        ratio = rate / (smallest[against.engine] / against.sample_cpu_s)
+        drawn = run.posterior.sizes["chain"] * run.posterior.sizes["draw"]
+        print(
+            f"| {run.engine} | {run.compile_cpu_s:.0f} | {run.sample_cpu_s:.1f} | {drawn:,} | {run.divergent} | "
+            f"{ess[0]:.0f}, {ess[1]:.0f} | {rate[0]:.2f}, {rate[1]:.2f} | {ratio[0]:.2f}, {ratio[1]:.2f} |"
+        )
+
+
+def smallest_ess(
+    posterior: xr.Dataset, population: list[str]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Smallest bulk ESS of the population's parameters, and of all."""
+    table = convergence(posterior)
+    of_population = table["parameter"].isin(population)
+    return np.array([table.loc[of_population, "ess_bulk"].min(), table["ess_bulk"].min()])
 
 
 def _asked() -> argparse.Namespace:

@@ -260,37 +260,40 @@ def test_a_posterior_of_anything_else_is_not_taken_up(place: Path, monkeypatch: 
     assert flow.finished(table, design, card, path, say=print) is None
 
 
-@pytest.mark.slow
-def test_the_single_agents_are_calibrated_first_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """For real, too short to pass its gates: the posterior is there, has no combination, and is not used."""
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a quick design of 12 avatars, two drugs and both together, where the test then is."""
     small_run(tmp_path)
     _with_both(tmp_path, avatars=12)
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_single_agents_are_calibrated_first_and_nothing_else(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For real, too short to pass its gates: the posterior is there, has no combination, and is not used."""
     assert typed(monkeypatch, "d.toml", "--volumes", "volumes.csv", "-o", "out") == 4
     assert "did not pass its convergence gates" in capsys.readouterr().err
-    tree = read_netcdf(tmp_path / "out" / SINGLES, kind="posterior")
+    tree = read_netcdf(small / "out" / SINGLES, kind="posterior")
     assert read_stamp(tree)["gates_passed"] is False
     assert not any("+" in arm for arm in tree["constant_data"].to_dataset()["arm"].values.astype(str))
-    assert not list((tmp_path / "out").glob("*.csv"))
+    assert not list((small / "out").glob("*.csv"))
 
 
 @pytest.mark.slow
 def test_all_but_one_arm_are_calibrated_where_it_is_held_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """For real, too short to pass its gates and used all the same: the arm's mice are not in it."""
-    small_run(tmp_path)
-    _with_both(tmp_path, avatars=12)
-    monkeypatch.chdir(tmp_path)
     asked = ("--volumes", "volumes.csv", "--hold-out-arm", "encorafenib+binimetinib", "-o", "out")
     assert typed(monkeypatch, "d.toml", *asked, "--allow-unconverged", "--draws", "50") == 0
     assert LEARNT in capsys.readouterr().out
-    tree = read_netcdf(tmp_path / "out" / HELD_OUT, kind="posterior")
+    tree = read_netcdf(small / "out" / HELD_OUT, kind="posterior")
     assert read_stamp(tree)["held_out"] == "binimetinib + encorafenib"
     assert "held out of the calibration" in tree.attrs["notices"]
-    assert (tmp_path / "out" / WEIGHTS).exists()
+    assert (small / "out" / WEIGHTS).exists()
 
 
 def test_a_run_that_is_killed_ends_with_the_same_tables(place: Path) -> None:

@@ -1,12 +1,7 @@
-"""What a calibration costs: `python -m tools.bench_calibrate [--scaling]`.
+"""What a gradient of a card's log density costs as the panel grows: `python -m tools.bench_gradient`.
 
-Without an option: effective draws per CPU second of each engine (tools/sampling_engines.py) on one panel, in one run,
-as ratios to PyMC's own NUTS. CPU seconds are of the engine's process and all its children, tuning included, compilation
-apart. `--volumes FILE` takes another panel, `--engines` fewer engines.
-
-With `--scaling`: one gradient of the compiled log density, as nutpie takes it, of synthetic panels of 40, 200 and 1,000
-avatars on 4 arms, each in a process of its own. Exit code 1 if a visit costs above 1.5 times as much in the largest
-panel as in the smallest: the cost is to be linear.
+Compiled as nutpie takes it, of synthetic panels of 40, 200 and 1,000 avatars on 4 arms, each in a process of its own.
+Exit code 1 if a visit costs above 1.5 times as much in the largest panel as in the smallest: the cost is to be linear.
 """
 
 from __future__ import annotations
@@ -21,57 +16,17 @@ import time
 
 import numpy as np
 import nutpie
-import xarray as xr
 
-from avatar_trials.calibrate import convergence
 from avatar_trials.calibrate.curves import curves_of
 from avatar_trials.calibrate.model import build_model
 from avatar_trials.card_files import load_design, load_model
 from avatar_trials.emulate.panel import synthetic_panel
-from tools.cross_check import ARMS, PANEL, PANEL_SEED
-from tools.sampling_engines import ROOT, Sampled, options_of_engines, sampled_by_each
+from tools.cross_check import ARMS, PANEL_SEED
+from tools.sampling_engines import ROOT
 
 AVATARS = (40, 200, 1000)
 ALLOWED_GROWTH = 1.5
 SECONDS_OF_GRADIENTS = 5.0
-
-
-def compare_engines(asked: argparse.Namespace) -> int:
-    """Print effective draws per CPU second and their ratios."""
-    population = list(load_model(asked.card).priors)
-    runs = sampled_by_each(asked)
-    print_costs(runs, population)
-    return 0
-
-
-def print_costs(runs: list[Sampled], population: list[str]) -> None:
-    """One row an engine; parameters are those that all engines have."""
-    common = [name for name in runs[0].posterior if all(name in run.posterior for run in runs)]
-    smallest = {run.engine: smallest_ess(run.posterior[common], population) for run in runs}
-    against = next((run for run in runs if run.engine == "pymc"), runs[-1])
-    print(
-        f"| engine | compile, CPU s | sample, CPU s | draws | divergent | smallest bulk ESS: population, all | "
-        f"per CPU s: population, all | ratio to {against.engine}: population, all |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    for run in runs:
-        ess = smallest[run.engine]
-        rate = ess / run.sample_cpu_s
-        ratio = rate / (smallest[against.engine] / against.sample_cpu_s)
-        drawn = run.posterior.sizes["chain"] * run.posterior.sizes["draw"]
-        print(
-            f"| {run.engine} | {run.compile_cpu_s:.0f} | {run.sample_cpu_s:.1f} | {drawn:,} | {run.divergent} | "
-            f"{ess[0]:.0f}, {ess[1]:.0f} | {rate[0]:.2f}, {rate[1]:.2f} | {ratio[0]:.2f}, {ratio[1]:.2f} |"
-        )
-
-
-def smallest_ess(
-    posterior: xr.Dataset, population: list[str]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Smallest bulk ESS of the population's parameters, and of all."""
-    table = convergence(posterior)
-    of_population = table["parameter"].isin(population)
-    return np.array([table.loc[of_population, "ess_bulk"].min(), table["ess_bulk"].min()])
 
 
 def scaling(card: str) -> int:
@@ -85,7 +40,7 @@ def scaling(card: str) -> int:
         command = [
             sys.executable,
             "-m",
-            "tools.bench_calibrate",
+            "tools.bench_gradient",
             "--gradient-of",
             str(n_avatars),
             "--card",
@@ -144,16 +99,15 @@ def gradient_cost(n_avatars: int, card_name: str) -> dict[str, float]:
 
 
 def main() -> int:
-    """Run the benchmark that is asked for."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scaling", action="store_true")
+    parser.add_argument("--card", default="graded_kill")
     parser.add_argument("--gradient-of", type=int, help=argparse.SUPPRESS)
-    options_of_engines(parser, PANEL)
     asked = parser.parse_args()
     if asked.gradient_of:
         print(json.dumps(gradient_cost(asked.gradient_of, asked.card)))
         return 0
-    return scaling(asked.card) if asked.scaling else compare_engines(asked)
+    return scaling(asked.card)
 
 
 if __name__ == "__main__":
