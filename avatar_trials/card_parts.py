@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from avatar_trials.arms import canonical_arm
+from avatar_trials.kinetics.families import Family
 
 SHAPES = {
     "normal": "N({0:g}, {1:g})",
@@ -112,3 +114,33 @@ FITTING: dict[Support, tuple[str, ...]] = {
     "positive": ("lognormal", "beta"),
     "share": ("beta",),
 }
+
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "real": (lambda value: True, "a number"),
+    "positive": (lambda value: value > 0, "above 0"),
+    "not negative": (lambda value: value >= 0, "0 or above"),
+    "share": (lambda value: 0 <= value <= 1, "between 0 and 1"),
+}
+
+
+def unfit(family: Family, given: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong with a family's parameters as a design gives them: missing, unknown, out of range."""
+    if given is None:
+        return []
+    known = {parameter.name: parameter for parameter in family.parameters}
+    missing = [p.name for p in family.parameters if p.default is None and p.name not in given]
+    problems = [f"{family.name} needs {name} ({known[name].unit}: {known[name].meaning})" for name in missing]
+    for name, value in given.items():
+        if name not in known:
+            problems.append(f"{family.name} has no {name}; it has {', '.join(known)}")
+            continue
+        support = known[name].support
+        if isinstance(value, Assumed):
+            if (
+                support != "real"
+                and value.distribution not in FITTING["share" if support == "share" else "positive"]
+            ):
+                problems.append(f"{family.name} {name} cannot have a {value.distribution} prior")
+        elif not RANGES[support][0](value):
+            problems.append(f"{family.name} {name} must be {RANGES[support][1]}, got {value:g}")
+    return problems

@@ -9,13 +9,14 @@ from typing import Final, Literal, get_args
 
 from avatar_trials.problems import InputError, Problem
 
-Kind = Literal["models", "trial_designs", "interactions", "panels", "populations"]
+Kind = Literal["models", "trial_designs", "interactions", "benchmarks", "panels", "populations"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _SUFFIX: Final[dict[str, str]] = {
     "models": ".toml",
     "trial_designs": ".toml",
     "interactions": ".toml",
+    "benchmarks": ".toml",
     "panels": ".csv",
     "populations": ".nc",
 }
@@ -23,6 +24,7 @@ _CALLED: Final[dict[str, str]] = {
     "models": "model card",
     "trial_designs": "trial design",
     "interactions": "interaction card",
+    "benchmarks": "benchmark card",
     "panels": "panel",
     "populations": "population",
 }
@@ -31,7 +33,7 @@ _TRUTH_MARK: Final = "truth"
 
 
 def find_card(kind: Kind, name_or_path: str | Path, *, beside: Path | None = None) -> Path:
-    """The file of a model card, a trial design, an interaction card, a panel or a population.
+    """The file of a model card, a trial design, an interaction or benchmark card, a panel or a population.
 
     What holds a folder separator or ends in the kind's suffix is a path, and only a path: a mistyped path never
     falls back to a library card of the same name. A relative path is looked for in the working folder, then in

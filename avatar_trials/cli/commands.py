@@ -8,6 +8,7 @@ import typer
 
 from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
+from avatar_trials.cli.commands_of_patients import avatars_needed, benchmark, patients
 from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_strategies import compare_strategies
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
@@ -28,9 +29,10 @@ app = typer.Typer(
 
 
 def list_library() -> None:
-    """List the trial designs, model cards, interaction cards, populations and panels that come with the program."""
+    """List the designs, model and interaction cards, benchmarks, populations and panels of the program."""
     from avatar_trials.card_files import (
         compares_strategies,
+        load_benchmark,
         load_design,
         load_interactions,
         load_model,
@@ -55,6 +57,9 @@ def list_library() -> None:
     print("Interaction cards")
     for name in known("interactions"):
         print(f"  {name}: {load_interactions(name).title}")
+    print("Benchmarks (clinical trials)")
+    for name in known("benchmarks"):
+        print(f"  {name}: {load_benchmark(name).title}")
     names = known("populations")
     if names:
         print("Populations (new avatars are drawn from them)")
@@ -67,7 +72,8 @@ def list_library() -> None:
 
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(predict_combination, compare_strategies, readout, agree, report, checks, compare),
+    *(predict_combination, compare_strategies, patients, benchmark, avatars_needed),
+    *(readout, agree, report, checks, compare),
 )
 for command in IN_ORDER:
     app.command()(command)

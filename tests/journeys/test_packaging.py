@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT_FILE = ROOT / "pyproject.toml"
-CARDS = ("models", "trial_designs", "interactions")
+CARDS = ("models", "trial_designs", "interactions", "benchmarks")
 REGISTRIES = [
     f"{host}.{top}"
     for host in ("pypi", "pythonhosted", "npmjs", "anaconda", "debian")
