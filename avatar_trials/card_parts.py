@@ -15,6 +15,7 @@ SHAPES = {
     "normal": "N({0:g}, {1:g})",
     "lognormal": "LN(median {0:g}, log-SD {1:g})",
     "beta": "Beta({0:g}, {1:g})",
+    "logitnormal": "logit-N(median {0:g}, logit-SD {1:g})",
 }
 
 
@@ -46,9 +47,10 @@ class Card(BaseModel):
 
 
 class Law(Card):
-    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta)."""
+    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta); median, SD of
+    the logit (logitnormal, of what is assumed alone)."""
 
-    distribution: Literal["normal", "lognormal", "beta"]
+    distribution: Literal["normal", "lognormal", "beta", "logitnormal"]
     location: Number
     scale: Positive
     unit: str
@@ -61,6 +63,10 @@ class Law(Card):
             raise ValueError(
                 f"location of a {self.distribution} prior must be above 0, got {self.location:g}"
             )
+        if self.distribution == "logitnormal" and self.location >= 1:
+            raise ValueError(
+                f"location of a logitnormal law is a share between 0 and 1, got {self.location:g}"
+            )
         return self
 
     def draws(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -69,6 +75,9 @@ class Law(Card):
             return rng.normal(self.location, self.scale, size)
         if self.distribution == "lognormal":
             return rng.lognormal(np.log(self.location), self.scale, size)
+        if self.distribution == "logitnormal":
+            odds = np.exp(rng.normal(np.log(self.location / (1.0 - self.location)), self.scale, size))
+            return odds / (1.0 + odds)
         return rng.beta(self.location, self.scale, size)
 
     @property

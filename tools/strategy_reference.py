@@ -155,7 +155,10 @@ def follow_one(
         if visit == 0:
             reference = volume
         elif not failed and (on_drug or not ever):
+            risen = (6 * reference / math.pi) ** (1 / 3) + design.scoring.least_increase_mm
             over = volume >= max(ratio * reference, design.scoring.floor_mm3)
+            if design.scoring.least_increase_mm:
+                over = over and volume >= math.pi / 6 * risen**3
             in_a_row = in_a_row + 1 if over else 0
             progressed = in_a_row >= design.scoring.confirmed_by
             if of_nadir:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar_trials.endpoints.disease_progression import PROGRESSION_RATIO
+from avatar_trials.endpoints.disease_progression import PROGRESSION_RATIO, AbsoluteFloor
 from avatar_trials.strategy_designs import Scoring
 
 Floats = NDArray[np.float64]
@@ -68,6 +68,9 @@ class Watch:
         """Take in the readings (mouse,) of a visit; which mice progressed at it on the line they were on."""
         counted = still_in & ~self.failed & (self.on_drug | ~self.ever_on_drug)
         level = np.maximum(RATIO[self.scoring.progression] * self.reference, self.scoring.floor_mm3)
+        if self.scoring.least_increase_mm > 0:
+            rise = AbsoluteFloor("diameter_increase_mm", self.scoring.least_increase_mm)
+            level = np.maximum(level, rise.volume_mm3(self.reference))
         over = counted & (volume >= level)
         self.in_a_row = np.where(over, self.in_a_row + 1, np.where(counted, 0, self.in_a_row))
         progressed: Flags = over & (self.in_a_row >= self.scoring.confirmed_by)

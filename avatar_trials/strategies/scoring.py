@@ -6,7 +6,7 @@ whole strategy and never instead of it. PFS2, to the second progression, is of s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials.endpoints.competing_risks import cumulative_incidence
-from avatar_trials.endpoints.response import depth_of_response
+from avatar_trials.endpoints.response import depth_of_response, volume_to_diameter_pct
 from avatar_trials.endpoints.strategy_times import strategy_failure
-from avatar_trials.endpoints.survival import kaplan_meier, median, restricted_mean
+from avatar_trials.endpoints.survival import kaplan_meier, median, restricted_mean, survival_at
 from avatar_trials.seeds import stream
 from avatar_trials.strategies.engine import BODY_WEIGHT, STUDY_END
 
@@ -28,24 +28,33 @@ DIFFERENCE_COLUMNS = (
     *("strategy", "reference", "endpoint", "difference", "lower", "upper", "level", "n", "method"),
 )
 TIMES = ("PFS", "PFS2", "strategy_failure")
+# RECIST 1.1: partial response.
+RESPONSE_PCT = -30.0
 _AT_A_TIME = 2_000_000
 
 
 def scores(
-    followed: xr.Dataset, reference: str, *, level: float = 0.9, resamples: int = 500, seed: int = 0
+    followed: xr.Dataset,
+    reference: str,
+    *,
+    level: float = 0.9,
+    resamples: int = 500,
+    seed: int = 0,
+    landmarks: Sequence[float] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of every strategy, and differences from `reference`, as tables with the columns named above.
 
     Intervals by resampling avatars, the same ones for every strategy; of calibrated avatars each resample is of one
     posterior draw, so that both kinds of uncertainty are in it. Times as medians and as restricted means up to
-    the horizon, by Kaplan-Meier. ValueError for a reference that is no strategy.
+    the horizon, by Kaplan-Meier; PFS also as shares on `landmarks` (days). ValueError for a reference that is no
+    strategy.
     """
     names = [str(name) for name in followed["strategy"].values]
     if reference not in names:
         raise ValueError(f"reference {reference!r} is no strategy; there are {', '.join(names)}")
     weights = _weights(followed, resamples, seed)
     tails = (0.5 - level / 2.0, 0.5 + level / 2.0)
-    told = {name: list(_endpoints(followed.sel(strategy=name), weights)) for name in names}
+    told = {name: list(_endpoints(followed.sel(strategy=name), weights, landmarks)) for name in names}
     rows, differences = [], []
     for name in names:
         base = {(label, method): drawn for label, _, drawn, _, _, method in told[reference]}
@@ -54,7 +63,7 @@ def scores(
             low, high = _interval(drawn, tails)
             rows.append((name, label, value, low, high, level, used, events, method))
             key = (label, method)
-            if name != reference and key in base and "median" not in label:
+            if name != reference and key in base and not ("median" in label or "PFS_share" in label):
                 low, high = _interval(drawn - base[key], tails)
                 paired = f"{method}; paired by avatar"
                 differences.append(
@@ -108,7 +117,9 @@ def event_times(one: xr.Dataset) -> dict[str, tuple[Floats, Flags, NDArray[np.st
     return found
 
 
-def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, Floats, int, int, str]]:
+def _endpoints(
+    one: xr.Dataset, weights: Floats, landmarks: Sequence[float]
+) -> Iterator[tuple[str, float, Floats, int, int, str]]:
     """Endpoint, estimate, its resamples, subjects, events, method."""
     n = one.sizes["avatar"]
     horizon = float(one["day"].values[-1])
@@ -121,6 +132,8 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
         drawn = _resampled_means(time, event, weights, horizon)
         yield f"{name}_mean_days", mean, drawn, n, events, f"Kaplan-Meier, restricted to {horizon:g} days"
         if name == "PFS":
+            for day, share in zip(landmarks, survival_at(km, np.array(landmarks)), strict=True):
+                yield f"PFS_share_day_{day:g}", float(share), none, n, events, "Kaplan-Meier"
             causes = cumulative_incidence(time, cause, ("progression", "died"))
             share = float(causes.incidence[1].ravel()[-1]) if causes.incidence.size else 0.0
             toxic = (event & (cause == "died")).astype(float)
@@ -163,6 +176,7 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
         *("depth_of_response_pct", *_mean(np.where(kept, depth, np.nan), weights)),
         *(int(kept.sum()), int(kept.sum()), "mean over avatars, of caliper volumes, all lines"),
     )
+    yield from _first_response(one, weights)
     total = one["drug_days"].values.sum(axis=0)
     yield ("drug_days", *_mean(total, weights), n, n, "full-dose days, all drugs")
     for drug, days in zip(one["drug"].values, one["drug_days"].values, strict=True):
@@ -175,6 +189,30 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
             seen = int(np.isfinite(share).sum())
             method = f"mean share of cells {label}, of those with cells"
             yield (f"clone {label}: {clone}", *_mean(share, weights), seen, seen, method)
+
+
+def _first_response(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, Floats, int, int, str]]:
+    """Best change of diameter until the first progression, responses by RECIST, and the clones that drove it."""
+    ended = one["progression_day"].values[0]
+    until = np.where(np.isfinite(ended), ended, np.inf)
+    seen = np.where(one["day"].values[:, None] <= until, one["volume_mm3"].values, np.nan)
+    depth = volume_to_diameter_pct(depth_of_response(one["day"].values, seen.T.astype(float)))
+    kept = int(np.isfinite(depth).sum())
+    none = np.full(len(weights), np.nan)
+    middle = float(np.nanmedian(depth)) if kept else float("nan")
+    until_words = "of diameter, until the first progression"
+    yield "depth_median_diameter_pct", middle, none, kept, kept, f"median {until_words}"
+    responded = np.where(np.isfinite(depth), depth <= RESPONSE_PCT, np.nan)
+    told = int(np.nansum(responded))
+    yield "response_share", *_mean(responded, weights), kept, told, f"{RESPONSE_PCT:g} % {until_words}"
+    driver = one["driver"].values
+    progressed = driver >= 0
+    for place, clone in enumerate(one["clone"].values):
+        drove = np.where(progressed, (driver == place).astype(float), np.nan)
+        yield (
+            *(f"driver of first progression: {clone}", *_mean(drove, weights), int(progressed.sum())),
+            *(int(np.nansum(drove)), "share of progressions; gained most cells since the visit before"),
+        )
 
 
 def _mean(values: Floats, weights: Floats) -> tuple[float, Floats]:

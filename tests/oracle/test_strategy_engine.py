@@ -21,9 +21,16 @@ from tools.strategy_reference import follow_one
 BY_HAND = [name for name in RULES if name != "mutation in biopsy"]
 
 
-@pytest.mark.parametrize("rule", ["recist_volume", "doubling"])
-def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str) -> None:
-    chosen = design(scoring={"progression": rule, "confirmed_by": 1 + (rule == "doubling")}, n_avatars=6)
+@pytest.mark.parametrize(
+    ("rule", "least"), [("recist_volume", 0.0), ("recist_volume", 3.0), ("doubling", 0.0)]
+)
+def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str, least: float) -> None:
+    scoring = {
+        "progression": rule,
+        "confirmed_by": 1 + (rule == "doubling"),
+        "least_increase_mm": least,
+    }
+    chosen = design(scoring=scoring, n_avatars=6)
     tumours, plan, luck, days = prepared(chosen)
     for spec, strategy in zip(chosen.strategies, strategies_of(chosen), strict=True):
         if strategy.name not in BY_HAND:
@@ -45,11 +52,22 @@ def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str) -> Non
             assert np.isnan(all_mice.volume_mm3[len(one.volumes) :, mouse]).all()
 
 
-@pytest.mark.parametrize("rule", ["recist_volume", "baseline_volume"])
-def test_progression_on_a_constant_arm_is_that_of_the_endpoints(rule: str) -> None:
-    chosen = design(toxicity=None, scoring={"progression": rule, "floor_mm3": 30}, n_avatars=60)
+@pytest.mark.parametrize(
+    ("rule", "floor"),
+    [
+        ("recist_volume", AbsoluteFloor("volume_mm3", 30.0)),
+        ("recist_volume", AbsoluteFloor("diameter_increase_mm", 2.5)),
+        ("baseline_volume", None),
+    ],
+)
+def test_progression_on_a_constant_arm_is_that_of_the_endpoints(
+    rule: str, floor: AbsoluteFloor | None
+) -> None:
+    scoring = {"progression": rule, "floor_mm3": 30}
+    if floor is not None and floor.kind == "diameter_increase_mm":
+        scoring = {"progression": rule, "floor_mm3": 1e-9, "least_increase_mm": floor.value}
+    chosen = design(toxicity=None, scoring=scoring, n_avatars=60)
     tumours, plan, luck, days = prepared(chosen)
-    floor = AbsoluteFloor("volume_mm3", 30.0) if rule == "recist_volume" else None
     for strategy in strategies_of(chosen)[:3]:
         followed = follow(strategy, tumours, plan, luck)
         read = progression(
