@@ -71,19 +71,30 @@ class PersistenceSpec(Card):
 
 
 class NicheSpec(Card):
-    """A protected compartment, as in `kinetics.tumour.Niche`."""
+    """A protected compartment, as in `kinetics.tumour.Niche`; `spares`: drugs it does not protect from."""
 
     share: Drawn
     protection: Drawn
     entering: Drawn = 0.0
     leaving: Drawn = 0.0
+    spares: tuple[str, ...] = ()
+
+
+class TypeSpec(Card):
+    """A type of tumours, or a biomarker's level: how many avatars have it (as a weight), and factors of their growth
+    and of drugs' kills, 1 unless given."""
+
+    weight: Positive = 1.0
+    growth: Positive = 1.0
+    kill: dict[str, NotNegative] = Field(default_factory=dict)
+    source: str
 
 
 class TumourSpec(Card):
     """What tumours are assumed to be: nothing of it was calibrated on a mouse.
 
-    `others_at_most`: where the drawn shares of all clones but the first add up to more, they are scaled down to this
-    sum; a problem unless given.
+    `types`: each avatar is of one of them, by lot. `others_at_most`: where the drawn shares of all clones but the first
+    add up to more, they are scaled down to this sum; a problem unless given.
     """
 
     source: str
@@ -99,6 +110,7 @@ class TumourSpec(Card):
     mutations: tuple[MutationSpec, ...] = ()
     persistence: PersistenceSpec | None = None
     niche: NicheSpec | None = None
+    types: dict[str, TypeSpec] = Field(default_factory=dict)
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> TumourSpec:
@@ -127,6 +139,12 @@ class TumourSpec(Card):
                     yield f"persistence.inducing names no drug: {name!r}; the drugs are {', '.join(self.drugs)}"
             for key in ("induced_fold", "woken_fold"):
                 yield from _unknown((getattr(self.persistence, key),), self.drugs, f"persistence.{key}")
+
+        for name in () if self.niche is None else self.niche.spares:
+            if name not in self.drugs:
+                yield f"niche.spares names no drug: {name!r}; the drugs are {', '.join(self.drugs)}"
+        for name, one in self.types.items():
+            yield from _unknown((one.kill,), self.drugs, f"type {name!r}")
 
     def _nested(self, clone: CloneSpec, place: int) -> Iterator[str]:
         if clone.part_of is None:

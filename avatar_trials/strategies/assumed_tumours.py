@@ -58,11 +58,16 @@ def assumed_tumours(spec: TumourSpec, avatars: Sequence[str], seed: int) -> Clon
         )
         for one in spec.mutations
     ]
+    types = [spec.types[name] for name in tumour_types(spec, avatars, seed)]
     growth = drawn(spec.growth, "growth")
+    if types:
+        growth = growth * np.array([one.growth for one in types])
     rate = {
         name: drawn(drug.kill, "kill", name) + (growth if drug.beyond_growth else 0.0)
         for name, drug in spec.drugs.items()
     }
+    if types:
+        rate = {name: rate[name] * np.array([one.kill.get(name, 1.0) for one in types]) for name in drugs}
     if any(drug.fails_in for drug in spec.drugs.values()):
         lot = np.array([stream(seed, "tumour", "drug fails", one).random() for one in avatars])
         rate = {name: np.where(lot < spec.drugs[name].fails_in, 0.0, rate[name]) for name in drugs}
@@ -92,7 +97,8 @@ def assumed_tumours(spec: TumourSpec, avatars: Sequence[str], seed: int) -> Clon
         if niche is None
         else Niche(
             share=drawn(niche.share, "niche", "share"),
-            protection=drawn(niche.protection, "niche", "protection")[:, None],
+            protection=drawn(niche.protection, "niche", "protection")[:, None]
+            * np.array([name not in niche.spares for name in drugs]),
             entering=drawn(niche.entering, "niche", "entering"),
             leaving=drawn(niche.leaving, "niche", "leaving"),
         ),
@@ -101,6 +107,16 @@ def assumed_tumours(spec: TumourSpec, avatars: Sequence[str], seed: int) -> Clon
         *(tumour, drugs, drawn(spec.start_mm3, "start")),
         *(drawn(spec.deceleration, "deceleration"), spec.cells_per_mm3),
     )
+
+
+def tumour_types(spec: TumourSpec, avatars: Sequence[str], seed: int) -> list[str]:
+    """The type of each avatar, none where a card has no types."""
+    if not spec.types:
+        return []
+    names, weights = list(spec.types), np.array([one.weight for one in spec.types.values()])
+    edges = np.cumsum(weights) / weights.sum()
+    lots = (stream(seed, "tumour", "type", one).random() for one in avatars)
+    return [names[min(int(np.searchsorted(edges, lot, side="right")), len(names) - 1)] for lot in lots]
 
 
 def _of_all_cells(spec: TumourSpec, given: dict[str, Floats], n: int) -> dict[str, Floats]:

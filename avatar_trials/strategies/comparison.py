@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from avatar_trials.emulate import Cohort
 from avatar_trials.emulate.trial import visit_days
-from avatar_trials.strategies.assumed_tumours import assumed_tumours
+from avatar_trials.strategies.assumed_tumours import assumed_tumours, tumour_types
 from avatar_trials.strategies.calibrated_tumours import WORDS as CALIBRATED
 from avatar_trials.strategies.calibrated_tumours import calibrated_tumours
 from avatar_trials.strategies.declared import strategies_of
@@ -80,7 +80,8 @@ def compare_strategies(
         parts.append([follow(strategy, tumours, plan, fate, places) for strategy in chosen])
     found = _dataset(parts, chosen, design, days, list(np.repeat(names, draws)), seed)
     if cohort is None:
-        return found
+        types = tumour_types(design.tumour, names, seed)
+        return found.assign_coords(tumor_type=("avatar", np.array(types, dtype=object))) if types else found
     told = f"CALIBRATED avatars: {CALIBRATED}. ASSUMED: {design.words_beside_tumours or 'nothing else'}"
     return found.assign_coords(draw=("avatar", np.tile(np.arange(draws), len(names)))).assign_attrs(
         scenario=told

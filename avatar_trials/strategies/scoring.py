@@ -14,11 +14,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from avatar_trials.endpoints.competing_risks import cumulative_incidence
-from avatar_trials.endpoints.response import depth_of_response, volume_to_diameter_pct
+from avatar_trials.endpoints.response import depth_of_response
 from avatar_trials.endpoints.strategy_times import strategy_failure
 from avatar_trials.endpoints.survival import kaplan_meier, median, restricted_mean, survival_at
 from avatar_trials.seeds import stream
 from avatar_trials.strategies.engine import BODY_WEIGHT, STUDY_END
+from avatar_trials.strategies.responses import responses, weighted_mean
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -28,8 +29,6 @@ DIFFERENCE_COLUMNS = (
     *("strategy", "reference", "endpoint", "difference", "lower", "upper", "level", "n", "method"),
 )
 TIMES = ("PFS", "PFS2", "strategy_failure")
-# RECIST 1.1: partial response.
-RESPONSE_PCT = -30.0
 _AT_A_TIME = 2_000_000
 
 
@@ -63,7 +62,7 @@ def scores(
             low, high = _interval(drawn, tails)
             rows.append((name, label, value, low, high, level, used, events, method))
             key = (label, method)
-            if name != reference and key in base and not ("median" in label or "PFS_share" in label):
+            if name != reference and key in base and not ("median" in label or "_share_day_" in label):
                 low, high = _interval(drawn - base[key], tails)
                 paired = f"{method}; paired by avatar"
                 differences.append(
@@ -149,7 +148,7 @@ def _endpoints(
     durable = (~event & (one["left_reason"].values == STUDY_END)).astype(float)
     yield (
         "durable_share",
-        *_mean(durable, weights),
+        *weighted_mean(durable, weights),
         n,
         int(durable.sum()),
         f"not failed at {horizon:g} days",
@@ -157,7 +156,7 @@ def _endpoints(
     eradicated = one["eradicated"].values.astype(float)
     yield (
         "eradicated_share",
-        *_mean(eradicated, weights),
+        *weighted_mean(eradicated, weights),
         n,
         int(eradicated.sum()),
         "no clone of one cell or more",
@@ -165,7 +164,7 @@ def _endpoints(
     log_nadir = np.log10(np.maximum(one["nadir_cells"].values, 1.0))
     yield (
         "nadir_log10_cells",
-        *_mean(log_nadir, weights),
+        *weighted_mean(log_nadir, weights),
         n,
         n,
         "mean of log10 true cells at the nadir, 0 below one",
@@ -173,56 +172,23 @@ def _endpoints(
     depth = depth_of_response(one["day"].values, one["volume_mm3"].values.T.astype(float))
     kept = np.isfinite(depth)
     yield (
-        *("depth_of_response_pct", *_mean(np.where(kept, depth, np.nan), weights)),
+        *("depth_of_response_pct", *weighted_mean(np.where(kept, depth, np.nan), weights)),
         *(int(kept.sum()), int(kept.sum()), "mean over avatars, of caliper volumes, all lines"),
     )
-    yield from _first_response(one, weights)
+    time, event, _ = event_times(one)["PFS"]
+    yield from responses(one, weights, time, event, landmarks)
     total = one["drug_days"].values.sum(axis=0)
-    yield ("drug_days", *_mean(total, weights), n, n, "full-dose days, all drugs")
+    yield ("drug_days", *weighted_mean(total, weights), n, n, "full-dose days, all drugs")
     for drug, days in zip(one["drug"].values, one["drug_days"].values, strict=True):
-        yield (f"drug_days: {drug}", *_mean(days, weights), n, n, "full-dose days")
-    yield ("days_held", *_mean(one["days_held"].values, weights), n, n, "for body weight")
+        yield (f"drug_days: {drug}", *weighted_mean(days, weights), n, n, "full-dose days")
+    yield ("days_held", *weighted_mean(one["days_held"].values, weights), n, n, "for body weight")
     lost = (one["least_weight_pct"].values <= -15.0).astype(float)
-    yield ("lost_15_pct_weight_share", *_mean(lost, weights), n, int(lost.sum()), "at a visit")
+    yield ("lost_15_pct_weight_share", *weighted_mean(lost, weights), n, int(lost.sum()), "at a visit")
     for when, label in (("first_clones", "at first progression"), ("last_clones", "at the end")):
         for clone, share in zip(one["clone"].values, one[when].values, strict=True):
             seen = int(np.isfinite(share).sum())
             method = f"mean share of cells {label}, of those with cells"
-            yield (f"clone {label}: {clone}", *_mean(share, weights), seen, seen, method)
-
-
-def _first_response(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, Floats, int, int, str]]:
-    """Best change of diameter until the first progression, responses by RECIST, and the clones that drove it."""
-    ended = one["progression_day"].values[0]
-    until = np.where(np.isfinite(ended), ended, np.inf)
-    seen = np.where(one["day"].values[:, None] <= until, one["volume_mm3"].values, np.nan)
-    depth = volume_to_diameter_pct(depth_of_response(one["day"].values, seen.T.astype(float)))
-    kept = int(np.isfinite(depth).sum())
-    none = np.full(len(weights), np.nan)
-    middle = float(np.nanmedian(depth)) if kept else float("nan")
-    until_words = "of diameter, until the first progression"
-    yield "depth_median_diameter_pct", middle, none, kept, kept, f"median {until_words}"
-    responded = np.where(np.isfinite(depth), depth <= RESPONSE_PCT, np.nan)
-    told = int(np.nansum(responded))
-    yield "response_share", *_mean(responded, weights), kept, told, f"{RESPONSE_PCT:g} % {until_words}"
-    driver = one["driver"].values
-    progressed = driver >= 0
-    for place, clone in enumerate(one["clone"].values):
-        drove = np.where(progressed, (driver == place).astype(float), np.nan)
-        yield (
-            *(f"driver of first progression: {clone}", *_mean(drove, weights), int(progressed.sum())),
-            *(int(np.nansum(drove)), "share of progressions; gained most cells since the visit before"),
-        )
-
-
-def _mean(values: Floats, weights: Floats) -> tuple[float, Floats]:
-    """Mean of the values that are there, and its resamples."""
-    there = np.isfinite(values)
-    total = weights @ there.astype(float)
-    drawn = weights @ np.where(there, values, 0.0)
-    with np.errstate(invalid="ignore"):
-        means = np.where(total > 0, drawn / np.where(total > 0, total, 1.0), np.nan)
-    return (float(values[there].mean()) if there.any() else float("nan")), means
+            yield (f"clone {label}: {clone}", *weighted_mean(share, weights), seen, seen, method)
 
 
 def _resampled_means(time: Floats, event: Flags, weights: Floats, tau: float) -> Floats:
