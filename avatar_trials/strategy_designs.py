@@ -115,13 +115,16 @@ class Scoring(Card):
 
     `progression`: recist_volume (V >= 1.728 of the nadir), doubling_of_nadir (2), baseline_volume (1.728 of the volume
     at the start of the line), doubling (2); never below `floor_mm3`, nor with less than `least_increase_mm` of
-    diameter above the reference (RECIST: 5 mm), at `confirmed_by` visits in a row. `landmarks_days`: on which the share
+    diameter above the reference (RECIST: 5 mm), at `confirmed_by` visits in a row. `nadir`: of_line, the least since
+    the line's first dose whatever was paused, as in RECIST 1.1; since_resumed, anew whenever drug is resumed, which
+    flatters pauses. `landmarks_days`: on which the share
     without progression is told.
     """
 
     progression: Literal["recist_volume", "doubling_of_nadir", "baseline_volume", "doubling"]
     floor_mm3: Positive = 30.0
     least_increase_mm: NotNegative = 0.0
+    nadir: Literal["of_line", "since_resumed"] = "of_line"
     confirmed_by: Annotated[Whole, Field(ge=1, le=10)] = 1
     landmarks_days: tuple[Positive, ...] = ()
     reference: str = ""

@@ -212,7 +212,8 @@ def follow_one(
             left = math.exp(-gap / toxic.days_to_plateau)
             rest, drug_loss = own + (rest - own) * left, taken + (drug_loss - taken) * left
         on = any(given)
-        if on and (not dosed or (of_nadir and ever and not on_drug)):
+        anew = of_nadir and design.scoring.nadir == "since_resumed" and ever and not on_drug
+        if on and (not dosed or anew):
             reference = volume
         dosed = dosed or on
         on_drug, ever = on, ever or on

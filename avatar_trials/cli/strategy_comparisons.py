@@ -148,9 +148,13 @@ def printed(design: StrategyDesign, found: Compared) -> str:
     if design.scoring.progression in ("recist_volume", "doubling_of_nadir") and any(
         spec.rule.kind in ("intermittent", "adaptive") for spec in design.strategies
     ):
+        told = (
+            "a nadir is the least since the line began: what grows back in a planned pause is progression"
+            if design.scoring.nadir == "of_line"
+            else "a nadir starts anew after each pause, which flatters strategies that pause"
+        )
         parts.append(
-            f"Under {design.scoring.progression} a nadir starts anew after each holiday, which flatters strategies "
-            "that pause: baseline_volume and doubling do not."
+            f"Under {design.scoring.progression} {told}: baseline_volume and doubling know no nadir."
         )
     if len(found.checks):
         parts.append(_told_checks(found.checks))

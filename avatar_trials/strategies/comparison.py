@@ -19,8 +19,9 @@ from avatar_trials.strategies.declared import strategies_of
 from avatar_trials.strategies.engine import REASONS, Followed, Plan, follow
 from avatar_trials.strategies.fates import fates
 from avatar_trials.strategies.history import Strategy
+from avatar_trials.strategies.progression_watch import OF_NADIR
 from avatar_trials.strategies.tumours import Tumours
-from avatar_trials.strategy_designs import CaliperSpec, Monitoring, StrategyDesign
+from avatar_trials.strategy_designs import CaliperSpec, Monitoring, Scoring, StrategyDesign
 
 MICE_AT_A_TIME = 2048
 _UNITS = {
@@ -146,9 +147,17 @@ def _dataset(
             "design_sha256": design.sha256,
             "seed": str(seed),
             "luck": "common random numbers across the strategies of an avatar",
-            "progression": f"{design.scoring.progression}, at least {design.scoring.floor_mm3:g} mm3, observed at "
-            f"{design.scoring.confirmed_by} visit(s) in a row",
+            "progression": _progression_in_words(design.scoring),
             "scenario": f"ASSUMED, calibrated on no mouse. {design.words}",
             "synthetic": True,
         },
     )
+
+
+def _progression_in_words(rule: Scoring) -> str:
+    words = [rule.progression, f"at least {rule.floor_mm3:g} mm3"]
+    if rule.progression in OF_NADIR:
+        words.append("nadir of the line" if rule.nadir == "of_line" else "nadir anew when drug is resumed")
+    if rule.least_increase_mm:
+        words.append(f"at least {rule.least_increase_mm:g} mm of diameter more")
+    return ", ".join([*words, f"observed at {rule.confirmed_by} visit(s) in a row"])

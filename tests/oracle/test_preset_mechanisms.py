@@ -24,7 +24,8 @@ def changed(name: str, **tumour: Any) -> StrategyDesign:
 
 
 def estimates(design: StrategyDesign) -> dict[tuple[str, str], float]:
-    table, _ = score_strategies(compare_strategies(design), design.reference, resamples=50)
+    marks = design.scoring.landmarks_days
+    table, _ = score_strategies(compare_strategies(design), design.reference, resamples=50, landmarks=marks)
     names = zip(table["strategy"], table["endpoint"], strict=True)
     return dict(zip(names, table["estimate"].astype(float), strict=True))
 

@@ -22,10 +22,16 @@ BY_HAND = [name for name in RULES if name != "mutation in biopsy"]
 
 
 @pytest.mark.parametrize(
-    ("rule", "least"), [("recist_volume", 0.0), ("recist_volume", 3.0), ("doubling", 0.0)]
+    ("rule", "least", "nadir"),
+    [
+        ("recist_volume", 0.0, "of_line"),
+        ("recist_volume", 3.0, "since_resumed"),
+        ("doubling", 0.0, "of_line"),
+    ],
 )
-def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str, least: float) -> None:
+def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str, least: float, nadir: str) -> None:
     scoring = {
+        "nadir": nadir,
         "progression": rule,
         "confirmed_by": 1 + (rule == "doubling"),
         "least_increase_mm": least,
@@ -117,3 +123,28 @@ def test_mice_leave_as_in_emulated_trials() -> None:
     assert np.array_equal(words, np.array(TRIAL_REASONS.split())[reason])
     assert np.array_equal(np.isfinite(followed.volume_mm3.T), stay)
     assert len(set(words)) >= 2
+
+
+@pytest.mark.parametrize(("nadir", "progressed"), [("of_line", True), ("since_resumed", False)])
+def test_what_grew_in_a_pause_is_held_against_the_nadir_of_the_line(nadir: str, progressed: bool) -> None:
+    """RECIST 1.1: the reference is the smallest sum on study. One clone, a third smaller in three weeks, three times as
+    large after three more without drug, then shrinking: progression at the first visit on drug again, unless a design
+    has the nadir start anew."""
+    tumour = design().tumour.model_dump(exclude_none=True)
+    tumour |= {"growth": 0.05, "mutations": [], "clones": [{"name": "sensitive"}], "start_mm3": 400.0}
+    tumour["drugs"] = {"A": {"kill": 0.07}}
+    chosen = design(
+        tumour=tumour,
+        strategies=[{"name": "on and off", "rule": RULES["intermittent"] | {"arm": "A", "off_days": 21}}],
+        monitoring={"caliper": {"delta_mm": 0.0, "sigma_p": 0.0}},
+        toxicity=None,
+        n_avatars=1,
+        visits={"gaps_days": [7], "horizon_days": 56},
+        stopping={"size_mm3": 1e6},
+        scoring={"progression": "recist_volume", "nadir": nadir, "resamples": 50},
+    )
+    tumours, plan, luck, _ = prepared(chosen)
+    (strategy,) = strategies_of(chosen)
+    day = follow(strategy, tumours, plan, luck).progression_day[0, 0]
+    assert np.isnan(day) != progressed
+    assert not progressed or day == 49.0
