@@ -68,7 +68,7 @@ def test_many_whole_cells_shrink_and_grow_at_their_rates() -> None:
 
 
 @pytest.mark.parametrize(("cross", "expected"), [(1, 0.263), (0, 0.999)])
-def test_two_drugs_cure_together_and_not_in_turn(cross: int, expected: float) -> None:
+def test_t53_two_drugs_cure_together_and_not_in_turn(cross: int, expected: float) -> None:
     """T53. Bozic 2013: with one mutation that resists both 26.3 % and 0 %; without, 99.9 % and 0 %. The second drug
     comes when the lesion has its size at detection again."""
     n = 300
@@ -79,7 +79,7 @@ def test_two_drugs_cure_together_and_not_in_turn(cross: int, expected: float) ->
     assert cured(in_turn, lesions(n, cross, 2)) == 0.0
 
 
-def test_first_lines_flatter_the_combination_that_whole_strategies_do_not() -> None:
+def test_t53_first_lines_flatter_the_combination_that_whole_strategies_do_not() -> None:
     """T53. With cells that resist both, upfront wins by first progression; by failure it is near the sequence."""
     chosen = load_strategies("melanoma_preemptive_vs_sequential").model_copy(update={"n_avatars": 300})
     _, differences = score_strategies(compare_strategies(chosen), chosen.reference, resamples=50)
@@ -90,7 +90,7 @@ def test_first_lines_flatter_the_combination_that_whole_strategies_do_not() -> N
     assert abs(upfront["strategy_failure_mean_days"]) < upfront["PFS_mean_days"] / 4
 
 
-def test_a_drug_added_at_residual_disease_lies_between_one_drug_and_both() -> None:
+def test_t55_a_drug_added_at_residual_disease_lies_between_one_drug_and_both() -> None:
     """T55."""
     table = wide(design(n_avatars=250, toxicity=None))
     failure, drug_days = table["strategy_failure_mean_days"], table["drug_days"]
@@ -123,7 +123,7 @@ def with_cost(cost: float) -> StrategyDesign:
     )
 
 
-def test_rechallenge_works_again_where_resistance_costs_growth() -> None:
+def test_t56_rechallenge_works_again_where_resistance_costs_growth() -> None:
     """T56: off drug costly resistant cells fall behind, and the drug shrinks the tumour a second time."""
     gained = {}
     for cost in (0.0, 0.6):
@@ -144,7 +144,7 @@ def test_rechallenge_works_again_where_resistance_costs_growth() -> None:
     assert gained[0.6] > gained[0.0] + 10
 
 
-def test_persisters_die_of_an_inhibitor_of_both_guardians_and_not_of_one() -> None:
+def test_t57_persisters_die_of_an_inhibitor_of_both_guardians_and_not_of_one() -> None:
     """T57: BCL-2 alone changes nothing, to the last bit; BCL-2 and BCL-xL together lower the nadir and relapse."""
     chosen = load_strategies("persister_bh3_cotargeting").model_copy(update={"n_avatars": 120})
     followed = compare_strategies(chosen)
