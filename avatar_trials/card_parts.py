@@ -46,11 +46,11 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Law(Card):
+class Distribution(Card):
     """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta); median, SD of
     the logit (logitnormal, of what is assumed alone)."""
 
-    distribution: Literal["normal", "lognormal", "beta", "logitnormal"]
+    distribution: str
     location: Number
     scale: Positive
     unit: str
@@ -95,15 +95,22 @@ class Law(Card):
         return SHAPES[self.distribution].format(self.location, self.scale)
 
 
+class Law(Distribution):
+    """A distribution that a sampler knows."""
+
+    distribution: Literal["normal", "lognormal", "beta"]
+
+
 class Prior(Law):
     """Prior of one parameter of a model card."""
 
     by: By = None
 
 
-class Assumed(Law):
+class Assumed(Distribution):
     """What a scenario assumes of a parameter: one draw a replicate trial, or one for each avatar."""
 
+    distribution: Literal["normal", "lognormal", "beta", "logitnormal"]
     by: Literal["avatar"] | None = None
 
 
