@@ -80,6 +80,15 @@ class Distribution(Card):
             return odds / (1.0 + odds)
         return rng.beta(self.location, self.scale, size)
 
+    def __str__(self) -> str:
+        return SHAPES[self.distribution].format(self.location, self.scale)
+
+
+class Law(Distribution):
+    """A distribution that a sampler knows."""
+
+    distribution: Literal["normal", "lognormal", "beta"]
+
     @property
     def law(self) -> Any:
         """The distribution as SciPy has it, frozen."""
@@ -90,15 +99,6 @@ class Distribution(Card):
         if self.distribution == "lognormal":
             return stats.lognorm(self.scale, scale=self.location)
         return stats.beta(self.location, self.scale)
-
-    def __str__(self) -> str:
-        return SHAPES[self.distribution].format(self.location, self.scale)
-
-
-class Law(Distribution):
-    """A distribution that a sampler knows."""
-
-    distribution: Literal["normal", "lognormal", "beta"]
 
 
 class Prior(Law):
