@@ -58,7 +58,7 @@ def test_t21_braf_v600_tells_who_responds() -> None:
     rate = {name: responded(followed, name) for name in followed["strategy"].values}
     assert rate["encorafenib"][mutant].mean() == pytest.approx(0.385, abs=0.08)
     assert rate["binimetinib"][mutant].mean() == pytest.approx(0.231, abs=0.08)
-    # Foreseen, and within a standard error of 9 in 13.
+    # Within a standard error of 9 in 13.
     assert rate["encorafenib + binimetinib"][mutant].mean() == pytest.approx(0.692, abs=0.13)
     assert rate["encorafenib"][~mutant].mean() == rate["untreated"].mean() == 0.0
 
@@ -116,7 +116,7 @@ def test_exposure_and_kill_are_known_as_their_product_alone() -> None:
 
 
 def test_responses_to_larotrectinib_go_on_as_published_whatever_the_tumour_type() -> None:
-    """71 % of responses ongoing after a year: foreseen from response and PFS, and told by no tumour type."""
+    """71 % of responses ongoing after a year, and response told by no tumour type."""
     followed = compare_strategies(load_strategies("trk_basket")).sel(strategy="larotrectinib")
     relative = followed["volume_mm3"].values / followed["volume_mm3"].values[0]
     day = followed["day"].values[:, None]
