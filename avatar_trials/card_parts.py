@@ -17,6 +17,7 @@ SHAPES = {
     "normal": "N({0:g}, {1:g})",
     "lognormal": "LN(median {0:g}, log-SD {1:g})",
     "beta": "Beta({0:g}, {1:g})",
+    "logitnormal": "logit-N(median {0:g}, logit-SD {1:g})",
 }
 
 
@@ -47,10 +48,11 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Law(Card):
-    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta)."""
+class Distribution(Card):
+    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta); median, SD of
+    the logit (logitnormal, of what is assumed alone)."""
 
-    distribution: Literal["normal", "lognormal", "beta"]
+    distribution: str
     location: Number
     scale: Positive
     unit: str
@@ -63,6 +65,10 @@ class Law(Card):
             raise ValueError(
                 f"location of a {self.distribution} prior must be above 0, got {self.location:g}"
             )
+        if self.distribution == "logitnormal" and self.location >= 1:
+            raise ValueError(
+                f"location of a logitnormal law is a share between 0 and 1, got {self.location:g}"
+            )
         return self
 
     def draws(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -71,7 +77,19 @@ class Law(Card):
             return rng.normal(self.location, self.scale, size)
         if self.distribution == "lognormal":
             return rng.lognormal(np.log(self.location), self.scale, size)
+        if self.distribution == "logitnormal":
+            odds = np.exp(rng.normal(np.log(self.location / (1.0 - self.location)), self.scale, size))
+            return odds / (1.0 + odds)
         return rng.beta(self.location, self.scale, size)
+
+    def __str__(self) -> str:
+        return SHAPES[self.distribution].format(self.location, self.scale)
+
+
+class Law(Distribution):
+    """A distribution that a sampler knows."""
+
+    distribution: Literal["normal", "lognormal", "beta"]
 
     @property
     def law(self) -> Any:
@@ -84,9 +102,6 @@ class Law(Card):
             return stats.lognorm(self.scale, scale=self.location)
         return stats.beta(self.location, self.scale)
 
-    def __str__(self) -> str:
-        return SHAPES[self.distribution].format(self.location, self.scale)
-
 
 class Prior(Law):
     """Prior of one parameter of a model card."""
@@ -94,9 +109,10 @@ class Prior(Law):
     by: By = None
 
 
-class Assumed(Law):
+class Assumed(Distribution):
     """What a scenario assumes of a parameter: one draw a replicate trial, or one for each avatar."""
 
+    distribution: Literal["normal", "lognormal", "beta", "logitnormal"]
     by: Literal["avatar"] | None = None
 
 

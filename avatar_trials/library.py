@@ -28,6 +28,8 @@ _CALLED: Final[dict[str, str]] = {
     "panels": "panel",
     "populations": "population",
 }
+# A shelf of its own in the same folder: systems known from elsewhere, told apart from studies.
+_SHELVES: Final[dict[str, str]] = {"trial_designs": "presets"}
 _IN_PACKAGE: Final = ("panels", "populations")
 _TRUTH_MARK: Final = "truth"
 
@@ -100,7 +102,17 @@ def _folders(kind: Kind) -> list[Path]:
         # Beside an installed package lie other people's packages, and one of them may be called "models".
         if (_PACKAGE.parent / "pyproject.toml").is_file():
             folders.append(_PACKAGE.parent / kind)
+    if kind in _SHELVES:
+        folders += [folder / _SHELVES[kind] for folder in folders]
     return [folder for folder in folders if folder.is_dir()]
+
+
+def is_preset(name: str) -> bool:
+    """Whether a trial design's name is that of a preset: a known system with the checks that it must pass."""
+    return any(
+        folder.name == "presets" and (folder / f"{name}.toml").is_file()
+        for folder in _folders("trial_designs")
+    )
 
 
 def _missing(kind: Kind, text: str) -> Problem:

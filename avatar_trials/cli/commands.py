@@ -40,16 +40,21 @@ def list_library() -> None:
     )
     from avatar_trials.cli import populations
     from avatar_trials.emulate import provenance
-    from avatar_trials.library import known
+    from avatar_trials.library import is_preset, known
 
     designs = known("trial_designs")
     print("Trial designs")
     for name in designs:
         if not compares_strategies(name):
             print(f"  {name}: {load_design(name).title}")
+    of_strategies = [name for name in designs if compares_strategies(name)]
     print("Designs that compare strategies (for compare-strategies)")
-    for name in designs:
-        if compares_strategies(name):
+    for name in of_strategies:
+        if not is_preset(name):
+            print(f"  {name}: {load_strategies(name).title}")
+    print("Presets: known systems with the checks they pass (for compare-strategies)")
+    for name in of_strategies:
+        if is_preset(name):
             print(f"  {name}: {load_strategies(name).title}")
     print("Model cards")
     for name in known("models"):

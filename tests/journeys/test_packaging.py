@@ -115,7 +115,7 @@ def test_the_wheel_carries_cards_and_panels(built: Path) -> None:
     cards = {
         f"avatar_trials/_library/{path.relative_to(ROOT)}"
         for folder in CARDS
-        for path in (ROOT / folder).glob("*.toml")
+        for path in (ROOT / folder).rglob("*.toml")
     }
     panels = {str(path.relative_to(ROOT)) for path in (ROOT / "avatar_trials" / "panels").glob("*.csv")}
     populations = {
