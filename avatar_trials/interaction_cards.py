@@ -17,27 +17,25 @@ PRIORS: dict[str, Support] = {
     "eta": "real",
     "eta_relation": "real",
     "eta_combination_sd": "positive",
-    "slowing_overlap": "share",
+    "eta_type_sd": "positive",
     "shift": "real",
 }
 SAME, PARALLEL, UNRELATED, UNKNOWN = "same pathway", "parallel pathways", "unrelated pathways", "unknown"
 RELATIONS = (SAME, PARALLEL, UNRELATED, UNKNOWN)
-Share = Annotated[Number, Field(ge=0, le=1)]
 
 
 class Grid(Card):
-    """Points at which an interaction is tried: log exponents from `eta[0]` to `eta[1]`, and shares of slowing."""
+    """Points at which an interaction is tried: log exponents from `eta[0]` to `eta[1]`, the last of them hindrance."""
 
     eta: tuple[Number, Number]
     eta_steps: Annotated[Whole, Field(ge=3, le=200)]
-    slowing_overlap: Annotated[tuple[Share, ...], Field(min_length=1, max_length=11)]
+    hindrance_beyond: Number
+    hindrance: Annotated[Number, Field(ge=0)]
 
     @pydantic.model_validator(mode="after")
     def _ascending(self) -> Grid:
         if not self.eta[0] < self.eta[1]:
             raise ValueError(f"eta goes up from its first to its second number, got {self.eta}")
-        if any(b <= a for a, b in itertools.pairwise(self.slowing_overlap)):
-            raise ValueError("slowing_overlap must increase")
         return self
 
     @property
@@ -45,10 +43,9 @@ class Grid(Card):
         """Log exponents (eta,)."""
         return np.linspace(*self.eta, self.eta_steps)
 
-    @property
-    def overlaps(self) -> NDArray[np.float64]:
-        """Shares (overlap,) of the weaker drugs' slowing."""
-        return np.array(self.slowing_overlap)
+    def hindrance_at(self, eta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how many log units (...) each drug of a combination works less beside the others."""
+        return self.hindrance * np.maximum(eta - self.hindrance_beyond, 0.0)
 
 
 class Verdict(Card):

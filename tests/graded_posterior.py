@@ -14,6 +14,7 @@ from avatar_trials.designs import TrialDesign
 from avatar_trials.emulate import cohort_from_posterior
 from avatar_trials.emulate.one_arm import new_mice
 from avatar_trials.intake import GrowthTable
+from avatar_trials.kinetics.combination import shared_slowing
 from tests.random_cohort import a_design
 
 DRUGS = ("A", "B", "C", "D")
@@ -92,10 +93,13 @@ def observed_mice(
     eta: float | Mapping[str, float],
     *,
     seed: int = 77,
-    overlap: float = 0.5,
+    overlap: float | None = None,
     combinations: tuple[str, ...] = COMBINATIONS,
 ) -> GrowthTable:
-    """One mouse an avatar and arm, of the truth (draw 0): combinations with log exponent `eta`, one or by arm."""
+    """One mouse an avatar and arm, of the truth (draw 0): combinations with log exponent `eta`, one or by arm.
+
+    Without `overlap` slowings add as `shared_slowing` has it.
+    """
     truth = tree.isel({"draw": slice(0, 1)})
     truth.attrs = tree.attrs
     mice = new_mice(cohort_from_posterior(truth, 1, seed=0), graded_design(), seed=seed)
@@ -103,7 +107,8 @@ def observed_mice(
     for arm in (*SINGLES, *combinations):
         if arm in combinations:
             own = eta if isinstance(eta, float) else eta[arm]
-            volumes = mice.volumes(arm, eta=own, overlap=overlap)[0]
+            share = shared_slowing(np.exp(own)) if overlap is None else overlap
+            volumes = mice.volumes(arm, eta=own, overlap=share)[0]
         else:
             volumes = mice.volumes(arm)[0]
         for avatar, curve in zip(mice.cohort.avatars, volumes, strict=True):

@@ -33,12 +33,19 @@ class NewMice:
     deviates: Chance
     fates: Luck
 
-    def volumes(self, arm: str, *, eta: ArrayLike | None = None, overlap: ArrayLike | None = None) -> Floats:
+    def volumes(
+        self,
+        arm: str,
+        *,
+        eta: ArrayLike | None = None,
+        overlap: ArrayLike | None = None,
+        hindrance: ArrayLike = 0.0,
+    ) -> Floats:
         """Caliper volumes (T, avatar, visit) in mm3 under an arm, NaN after the mouse left; as `interacting` if told.
 
         InputError for a drug that the avatars do not know.
         """
-        cohort = self.cohort if eta is None else interacting(self.cohort, arm, eta, overlap)
+        cohort = self.cohort if eta is None else interacting(self.cohort, arm, eta, overlap, hindrance)
         mice = new_mice_under(cohort, arm, self.deviates, luck(self.seed, "cohort"))
         spec = ArmSpec(name=arm)
         seen = measured_volumes(cohort, mice, self.deviates, self.days, arm=spec, fates=self.fates)
@@ -67,22 +74,36 @@ def new_mice(cohort: Cohort, design: TrialDesign, *, seed: int) -> NewMice:
     )
 
 
-def interacting(cohort: Cohort, arm: str, eta: ArrayLike, overlap: ArrayLike | None = None) -> Cohort:
-    """The cohort with the log exponent `eta`, one or (T,), of a combination, whatever it had, and, where told, the
-    share `overlap` of the weaker drugs' slowing that adds to the strongest's."""
+def interacting(
+    cohort: Cohort,
+    arm: str,
+    eta: ArrayLike,
+    overlap: ArrayLike | None = None,
+    hindrance: ArrayLike = 0.0,
+) -> Cohort:
+    """The cohort with the log exponent `eta`, one or (T,), of a combination, whatever it had.
+
+    `overlap`: the share of the weaker drugs' slowing that adds to the strongest's, where told. `hindrance`, log units:
+    each drug's kill and slowing are e^-hindrance of what they are alone.
+    """
 
     def each(value: ArrayLike) -> Floats:
         return np.broadcast_to(np.asarray(value, dtype=float), (cohort.n_trials,)).copy()
 
+    def by_trial(value: Floats, like: Floats) -> Floats:
+        return value.reshape(-1, *[1] * (like.ndim - 1))
+
+    less = each(hindrance)
     told = {} if overlap is None else {"slowing_overlap": each(overlap)}
+    weaker = replace(
+        cohort,
+        population=cohort.population | told,
+        log_kill=cohort.log_kill - by_trial(less, cohort.log_kill),
+        slowing=cohort.slowing * by_trial(np.exp(-less), cohort.slowing),
+    )
     if cohort.kinetics in KILL_LAWS:
-        return replace(
-            cohort,
-            population=cohort.population | told,
-            combinations=(canonical_arm(arm),),
-            eta_combination=each(eta)[:, None],
-        )
-    return replace(cohort, population=cohort.population | told | {"eta": each(eta)})
+        return replace(weaker, combinations=(canonical_arm(arm),), eta_combination=each(eta)[:, None])
+    return replace(weaker, population=weaker.population | {"eta": each(eta)})
 
 
 def latent_curves(cohort: Cohort, arm: str, days: Floats) -> Floats:

@@ -108,7 +108,8 @@ def foresee_combinations(
     weights = None
     if not seen or all(emulated[i].combination.arm in seen for i in chosen):
         likelihood = np.array([grid_log_likelihood(one, card, say=say).sum(axis=-1) for one in emulated])
-        weights = weights_of(likelihood, [one.combination.arm for one in emulated], card)
+        of = [(one.combination.tumor_type, one.combination.arm) for one in emulated]
+        weights = weights_of(likelihood, of, card)
     wanted = replace(whole, combinations=tuple(emulated[i].combination for i in chosen))
     references = reference_predictions(wanted, Bootstrap(seed, draws=reference_draws))
     predictions: list[ArmPrediction] = []

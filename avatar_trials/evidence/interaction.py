@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from avatar_trials.designs import TrialDesign
 from avatar_trials.emulate import cohort_from_posterior
@@ -28,11 +28,12 @@ from avatar_trials.evidence.combinations import Combination, Study
 from avatar_trials.evidence.interaction_weights import Weights
 from avatar_trials.evidence.outcome_density import log_density, log_relative_depth
 from avatar_trials.interaction_cards import InteractionCard
+from avatar_trials.kinetics.combination import shared_slowing
 
 Floats = NDArray[np.float64]
 
 WEIGHT_COLUMNS = (
-    *("tumor_type", "arm", "relation", "eta", "slowing_overlap"),
+    *("tumor_type", "arm", "relation", "eta"),
     *("prior", "without_its_mice", "with_its_mice", "contraction"),
 )
 
@@ -97,23 +98,36 @@ def emulated_combinations(
     ]
 
 
+def volumes_at(emulated: Emulated, eta: ArrayLike, card: InteractionCard) -> Floats:
+    """Volumes (T, avatar, visit) of a combination's new mice at log exponents `eta`, one or (T,), of a card's grid.
+
+    One number says what the drugs are to each other, from synergy over addition and the strongest drug alone to
+    hindrance: exponent of the kills, share of the slowings that adds, and what each drug loses beside the others.
+    """
+    eta = np.asarray(eta, dtype=float)
+    return emulated.mice.volumes(
+        emulated.combination.arm,
+        eta=eta,
+        overlap=shared_slowing(np.exp(eta)),
+        hindrance=card.grid.hindrance_at(eta),
+    )
+
+
 def grid_log_likelihood(
     emulated: Emulated, card: InteractionCard, *, say: Callable[[str], None] | None = None
 ) -> Floats:
-    """Log likelihood (eta, overlap, avatar) of a combination's observed mice at each point of the card's grid.
+    """Log likelihood (eta, avatar) of a combination's observed mice at each point of the card's grid.
 
     One point's trials are held at a time. The luck of the emulated mice is the same at all points.
     """
-    etas, overlaps = card.grid.etas, card.grid.overlaps
-    found = np.empty((len(etas), len(overlaps), len(emulated.combination.mice.avatars)))
+    found = np.zeros((card.grid.eta_steps, len(emulated.combination.mice.avatars)))
     arm, observed = emulated.combination.arm, emulated.combination.mice.combination
     if not np.isfinite(observed.time_days).any():
-        return np.zeros_like(found)
+        return found
     if say is not None:
-        say(f"{arm} ({emulated.combination.tumor_type}): {found[..., 0].size} interactions tried")
-    for place in np.ndindex(found.shape[:2]):
-        volumes = emulated.mice.volumes(arm, eta=etas[place[0]], overlap=overlaps[place[1]])
-        drawn = emulated.outcomes(volumes)
+        say(f"{arm} ({emulated.combination.tumor_type}): {len(found)} interactions tried")
+    for place, eta in enumerate(card.grid.etas):
+        drawn = emulated.outcomes(volumes_at(emulated, eta, card))
         found[place] = log_density(drawn, observed, floor=emulated.floor, end=emulated.end)
     return found
 
@@ -125,18 +139,17 @@ def weights_table(
 
     contraction: 1 - variance of eta without its mice over the prior's; about 0, the others told nothing.
     """
-    etas, overlaps = np.meshgrid(card.grid.etas, card.grid.overlaps, indexing="ij")
+    etas = card.grid.etas
     parts = [
         pd.DataFrame(
             {
                 "tumor_type": one.tumor_type,
                 "arm": one.arm,
                 "relation": card.relation(one.arm),
-                "eta": etas.ravel(),
-                "slowing_overlap": overlaps.ravel(),
-                "prior": weights.prior.ravel(),
-                "without_its_mice": weights.without[i].ravel(),
-                "with_its_mice": weights.with_own[i].ravel(),
+                "eta": etas,
+                "prior": weights.prior,
+                "without_its_mice": weights.without[i],
+                "with_its_mice": weights.with_own[i],
                 "contraction": contraction,
             }
         )

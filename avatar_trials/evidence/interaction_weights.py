@@ -1,13 +1,14 @@
-"""How combinations interact, learnt from other combinations: sums over grids in place of sampling.
+"""How combinations interact, learnt from other combinations.
 
-eta_c ~ N(mu + b, tau), b of the relation of c's pathways, with the priors of an interaction card; the share of slowing
-that adds up is the same in all. Every integral is a sum over cells of a grid, to whose outermost cells all beyond is
-counted. What a combination is foreseen by leaves out its own mice and those of the same drugs in other tumour types.
+eta_c ~ N(mu + b + d, tau), b of the relation of c's pathways and d of its tumour type, with the priors of an
+interaction card. What a combination is foreseen by leaves out its own mice and those of the same drugs in other types.
+Integrals over eta are sums over the cells of the card's grid, to whose outermost cells all beyond is counted; those
+over mu, b, d, tau and the SD of d are means over scrambled Sobol points of their priors, the same in every run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +21,19 @@ from avatar_trials.arms import canonical_arm
 from avatar_trials.interaction_cards import InteractionCard
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
-MEANS = np.linspace(-4.0, 6.0, 41)
+MEANS = np.linspace(-5.0, 7.0, 121)
 SPREADS = (np.arange(9) + 0.5) / 9
+LOG2_POINTS = 15
+LEAST_EFFECTS = 40
+_NEGLIGIBLE = 25.0
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Probabilities over the card's grid, each summing to 1: `prior` (eta, overlap), the same of every relation;
-    `without` (combination, eta, overlap), by the mice of other drugs' combinations; `with_own`, by its own as well."""
+    """Probabilities over the card's grid, each summing to 1: `prior` (eta,), of a relation and type nothing is known
+    of; `without` (combination, eta), by the mice of other drugs' combinations; `with_own`, by its own as well."""
 
     prior: Floats
     without: Floats
@@ -39,77 +44,94 @@ class Weights:
         return 1.0 - _variance(self.without, etas) / _variance(self.prior[None], etas)
 
 
-def weights_of(log_likelihood: Floats, arms: Sequence[str], card: InteractionCard) -> Weights:
-    """Weights by the log likelihoods (combination, eta, overlap) of the combinations `arms`.
+def weights_of(
+    log_likelihood: Floats, combinations: Sequence[tuple[str, str]], card: InteractionCard
+) -> Weights:
+    """Weights by the log likelihoods (combination, eta) of `combinations`, each a tumour type and an arm.
 
     A combination of no mice has log likelihoods of 0. ValueError for likelihoods of another shape or not numbers.
     """
-    expected = (len(arms), card.grid.eta_steps, len(card.grid.overlaps))
+    expected = (len(combinations), card.grid.eta_steps)
     if log_likelihood.shape != expected or not np.isfinite(log_likelihood).all():
         raise ValueError(f"log likelihoods are numbers of shape {expected}: received {log_likelihood.shape}")
-    law = _Law.of(card)
-    prior = _foreseen(law, {}, None)
-    if not arms:
-        nothing = np.zeros((0, *prior.shape))
-        return Weights(np.exp(prior), nothing, nothing)
-    told = logsumexp(law.eta[None, ..., None] + log_likelihood[:, None, None], axis=3)
-    relations = [card.relation(arm) for arm in arms]
-    same = [canonical_arm(arm).casefold() for arm in arms]
-    without = [
-        _foreseen(
-            law,
-            {
-                relation: sum(
-                    told[i] for i in range(len(arms)) if relations[i] == relation and same[i] != same[c]
-                )
-                for relation in set(relations)
-            },
-            relations[c],
-        )
-        for c in range(len(arms))
+    law = _Law.of(card, 2 * len(combinations))
+    places = law.places(combinations, card)
+    prior = law.foreseen(_total(()), places[-1])
+    if not combinations:
+        return Weights(prior, np.zeros((0, len(prior))), np.zeros((0, len(prior))))
+    told = [
+        logsumexp(law.eta + own, axis=-1)[law.spread, mean]
+        for own, mean in zip(log_likelihood, places, strict=False)
     ]
-    own = np.stack(without) + log_likelihood
-    own = own - logsumexp(own, axis=(1, 2), keepdims=True)
-    return Weights(np.exp(prior), np.exp(np.stack(without)), np.exp(own))
+    same = [canonical_arm(arm).casefold() for _, arm in combinations]
+    without = np.stack(
+        [
+            law.foreseen(_total(one for i, one in enumerate(told) if same[i] != same[c]), places[c])
+            for c in range(len(same))
+        ]
+    )
+    own = np.log(without) + log_likelihood
+    return Weights(prior, without, np.exp(own - logsumexp(own, axis=1, keepdims=True)))
 
 
 @dataclass(frozen=True)
 class _Law:
-    """Log masses of cells: eta (tau, mean, eta) given its relation's mean; relation (mu, mean) given mu; mu (mu,);
-    overlap (overlap,). The SDs tau are as likely as one another."""
+    """Log masses of cells, eta (tau, mean, eta), and points (point,) of the priors: place of tau, mu, the normal
+    deviates of what relations and tumour types add (dimension, point) with their SDs (point,)."""
 
     eta: Floats
-    relation: Floats
+    spread: Places
     mu: Floats
-    overlap: Floats
+    of_relation: float
+    of_type: Floats
+    deviates: Floats
 
     @staticmethod
-    def of(card: InteractionCard) -> _Law:
+    def of(card: InteractionCard, at_most: int) -> _Law:
+        """With deviates for `at_most` relations and types, and never fewer than LEAST_EFFECTS."""
+        n_effects = max(LEAST_EFFECTS, at_most + 2)
+        unit = stats.qmc.Sobol(3 + n_effects, scramble=True, rng=20151019).random_base2(LOG2_POINTS).T
+        unit = np.clip(unit, 1e-12, 1.0 - 1e-12)
         tau = card.priors["eta_combination_sd"].law.ppf(SPREADS)
-        added = card.priors["eta_relation"]
-        centres, etas = MEANS, card.grid.etas
+        etas = card.grid.etas
         return _Law(
-            np.stack([[_log_masses(stats.norm(mean, sd), etas) for mean in centres] for sd in tau]),
-            np.stack([_log_masses(stats.norm(mu + added.location, added.scale), centres) for mu in centres]),
-            _log_masses(card.priors["eta"].law, centres),
-            _log_masses(card.priors["slowing_overlap"].law, card.grid.overlaps),
+            np.stack([[_log_masses(stats.norm(mean, sd), etas) for mean in MEANS] for sd in tau]),
+            (unit[0] * len(SPREADS)).astype(np.intp),
+            card.priors["eta"].law.ppf(unit[1]),
+            card.priors["eta_relation"].scale,
+            card.priors["eta_type_sd"].law.ppf(unit[2]),
+            stats.norm.ppf(unit[3:]),
         )
 
+    def places(self, combinations: Sequence[tuple[str, str]], card: InteractionCard) -> list[Places]:
+        """Place (point,) in MEANS of the mean of each combination, and last of one of unknown relation and type."""
+        effects: dict[tuple[str, str], int] = {}
+        wanted = sorted({("relation", card.relation(arm)) for _, arm in combinations})
+        wanted += sorted({("type", name) for name, _ in combinations})
+        for effect in [*wanted, ("relation", ""), ("type", "")]:
+            effects[effect] = len(effects)
+        centre = card.priors["eta_relation"].location
 
-def _foreseen(law: _Law, told: dict[str, Any], relation: str | None) -> Floats:
-    """Log probabilities (eta, overlap) of a combination of a relation, by what the others of each relation told
-    (tau, mean, overlap)."""
-    shape = (law.eta.shape[0], len(MEANS), len(law.overlap))
-    said = {name: np.broadcast_to(values, shape) for name, values in told.items()}
-    of_mu = law.mu[None, :, None] + law.overlap
-    for name, values in said.items():
-        if name != relation:
-            of_mu = of_mu + logsumexp(law.relation[None, :, :, None] + values[:, None], axis=2)
-    own = said.get(relation or "", np.zeros(shape))
-    mean = logsumexp(of_mu[:, :, None] + law.relation[None, :, :, None], axis=1) + own
-    found = logsumexp(mean[:, :, None] + law.eta[..., None], axis=(0, 1))
-    normal: Floats = found - logsumexp(found)
-    return normal
+        def place(relation: str, tumor_type: str) -> Places:
+            added = centre + self.of_relation * self.deviates[effects["relation", relation]]
+            mean = self.mu + added + self.of_type * self.deviates[effects["type", tumor_type]]
+            step = MEANS[1] - MEANS[0]
+            return np.clip(np.rint((mean - MEANS[0]) / step), 0, len(MEANS) - 1).astype(np.intp)
+
+        return [*(place(card.relation(arm), name) for name, arm in combinations), place("", "")]
+
+    def foreseen(self, log_weight: Floats, mean: Places) -> Floats:
+        """Probabilities (eta,) of a combination whose mean is at `mean` (point,), by log weights (point,)."""
+        log_weight = log_weight - log_weight.max()
+        kept = np.flatnonzero(log_weight > -_NEGLIGIBLE)
+        cells = np.zeros(self.eta.shape[:2])
+        np.add.at(cells, (self.spread[kept], mean[kept]), np.exp(log_weight[kept]))
+        found: Floats = np.einsum("tm,tme->e", cells, np.exp(self.eta))
+        return found / found.sum()
+
+
+def _total(parts: Iterable[Floats]) -> Floats:
+    return np.sum([np.zeros(2**LOG2_POINTS), *parts], axis=0)
 
 
 def _log_masses(law: Any, points: Floats) -> Floats:
@@ -122,6 +144,5 @@ def _log_masses(law: Any, points: Floats) -> Floats:
 
 
 def _variance(weights: Floats, etas: Floats) -> Floats:
-    of_eta = weights.sum(axis=-1)
-    mean = of_eta @ etas
-    return of_eta @ etas**2 - mean**2
+    mean = weights @ etas
+    return weights @ etas**2 - mean**2

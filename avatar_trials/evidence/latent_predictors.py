@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from avatar_trials.endpoints.arm_outcomes import RATES, ArmOutcomes
 from avatar_trials.evidence.combinations import ArmPrediction, predicted
-from avatar_trials.evidence.interaction import Emulated
+from avatar_trials.evidence.interaction import Emulated, volumes_at
 from avatar_trials.evidence.outcome_density import DENSITY_WORDS
 from avatar_trials.interaction_cards import InteractionCard
 from avatar_trials.seeds import stream
@@ -22,8 +22,8 @@ HIGHEST = "highest latent single agent"
 LATENT_BEST = "latent best single agent"
 HIGHEST_ETA = 6.0
 LATENT_WORDS = {
-    LEARNT: "avatars calibrated without combinations; exponent and share of slowing drawn by what the combinations of "
-    "other drugs tell, and the card's priors; likelihood: " + DENSITY_WORDS,
+    LEARNT: "avatars calibrated without combinations; what the drugs are to each other, from synergy to hindrance, "
+    "drawn by what the combinations of other drugs tell, and the card's priors; likelihood: " + DENSITY_WORDS,
     CALIBRATED: "avatars calibrated with all other arms; exponent drawn about the mean of the calibrated combinations",
     ADDITIVE: "kills add, and so do the drugs' slowings of growth: Bliss independence of cells",
     HIGHEST: "of each avatar the highest mean kill and the strongest slowing of its drugs, be they of one drug or two: "
@@ -43,14 +43,11 @@ AVATAR_COLUMNS = (
 
 
 def learnt_outcomes(emulated: Emulated, weights: Floats, card: InteractionCard, *, seed: int) -> ArmOutcomes:
-    """Outcomes (T, avatar), each draw at a point of the grid drawn by `weights` (eta, overlap)."""
+    """Outcomes (T, avatar), each draw at a point of the grid drawn by `weights` (eta,)."""
     one = emulated.combination
     rng = stream(seed, "interaction drawn", one.tumor_type, one.arm)
-    flat = weights.ravel() / weights.sum()
-    point = rng.choice(flat.size, size=emulated.mice.cohort.n_trials, p=flat)
-    eta, overlap = np.unravel_index(point, weights.shape)
-    volumes = emulated.mice.volumes(one.arm, eta=card.grid.etas[eta], overlap=card.grid.overlaps[overlap])
-    return emulated.outcomes(volumes)
+    eta = rng.choice(card.grid.etas, size=emulated.mice.cohort.n_trials, p=weights / weights.sum())
+    return emulated.outcomes(volumes_at(emulated, eta, card))
 
 
 def rule_outcomes(emulated: Emulated) -> dict[str, ArmOutcomes]:

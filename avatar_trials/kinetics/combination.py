@@ -29,6 +29,15 @@ def log_combined_kill(la: Array, lb: Array, p: Array, xp: Namespace = np) -> Arr
     return xp.maximum(la, lb) + softplus(-p * abs(la - lb), xp) / p
 
 
+def shared_slowing(p: Array, xp: Namespace = np) -> Array:
+    """Share (...) of a weaker drug's slowing of growth that adds to a stronger one's, by the exponent of their kills.
+
+    2^(1/p) - 1, at most 1: of two drugs that slow alike it is the p-norm of their slowings, so that one exponent says
+    what the drugs are to each other. p = 1: they add; p -> inf: the stronger counts alone.
+    """
+    return xp.minimum(2.0 ** (1.0 / p) - 1.0, 1.0)
+
+
 def log_resistant_fraction(lqa: Array, lqb: Array, c: Array, xp: Namespace = np) -> Array:
     """Log share of cells resistant to both A and B, from the finite log shares resistant to each.
 

@@ -62,7 +62,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_tidy(table, tmp_path / "mice.csv")
     design = DESIGN.replace("{arms}", ", ".join(f'{{name = "{arm}"}}' for arm in ARMS))
     (tmp_path / "d.toml").write_text(design, "utf-8")
-    card = CARD.replace("eta_steps = 19", "eta_steps = 4").replace("[0.0, 0.5, 1.0]", "[0.5]")
+    card = CARD.replace("eta_steps = 23", "eta_steps = 4")
     (tmp_path / "quick.toml").write_text(card, "utf-8")
     write_netcdf(tree, tmp_path / "singles.nc", {"gates_passed": True})
     monkeypatch.chdir(tmp_path)

@@ -47,7 +47,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder where the interaction card has a coarse grid, beside the run."""
     monkeypatch.chdir(tmp_path)
     card = find_card("interactions", "pathways").read_text("utf-8")
-    card = card.replace("eta_steps = 19", "eta_steps = 4").replace("[0.0, 0.5, 1.0]", "[0.5]")
+    card = card.replace("eta_steps = 23", "eta_steps = 4")
     (tmp_path / "pathways.toml").write_text(card, "utf-8")
     return tmp_path
 

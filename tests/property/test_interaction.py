@@ -21,12 +21,16 @@ from avatar_trials.interaction_cards import RELATIONS
 from tests.graded_posterior import a_singles_posterior, graded_design, observed_mice
 
 CARD = load_interactions("pathways")
-CARD = CARD.model_copy(
-    update={"grid": CARD.grid.model_copy(update={"eta_steps": 4, "slowing_overlap": (0.0, 1.0)})}
-)
+POINTS = 10
+CARD = CARD.model_copy(update={"grid": CARD.grid.model_copy(update={"eta_steps": POINTS})})
 TREE = a_singles_posterior(draws=60)
 TABLE = observed_mice(TREE, 0.8, combinations=("A + B", "A + C", "B + D"))
-ARMS = ["encorafenib + LEE011", "BYL719 + BKM120", "LDE225 + cetuximab", "A + B"]
+ARMS = [
+    ("CM", "encorafenib + LEE011"),
+    ("CRC", "BYL719 + BKM120"),
+    ("CRC", "LDE225 + cetuximab"),
+    ("", "A + B"),
+]
 
 
 def foreseen(table: GrowthTable, seed: int = 4, only: str | None = None) -> ForeseenCombinations:
@@ -124,7 +128,7 @@ def test_a_posterior_of_other_combinations_lends_its_own_exponent() -> None:
 @settings(max_examples=10)
 @given(st.integers(0, 1000), st.permutations(range(4)))
 def test_the_order_of_combinations_and_a_constant_do_not_matter(seed: int, order: list[int]) -> None:
-    told = np.random.default_rng(seed).normal(0, 3, (4, 4, 2))
+    told = np.random.default_rng(seed).normal(0, 3, (4, POINTS))
     first = weights_of(told, ARMS, CARD)
     second = weights_of(told[order] - 500.0, [ARMS[i] for i in order], CARD)
     np.testing.assert_allclose(second.without, first.without[order], rtol=1e-6, atol=1e-12)
@@ -133,13 +137,24 @@ def test_the_order_of_combinations_and_a_constant_do_not_matter(seed: int, order
 
 
 def test_the_same_drugs_in_another_tumour_type_are_left_out_too() -> None:
-    told = np.random.default_rng(3).normal(0, 3, (3, 4, 2))
-    arms = ["BYL719 + encorafenib", "encorafenib + BYL719", "LEE011 + encorafenib"]
+    told = np.random.default_rng(3).normal(0, 3, (3, POINTS))
+    arms = [("CM", "BYL719 + encorafenib"), ("CRC", "encorafenib + BYL719"), ("CM", "LEE011 + encorafenib")]
     before = weights_of(told, arms, CARD)
-    told[1] += np.linspace(0, 9, 4)[:, None]
+    told[1] += np.linspace(0, 9, POINTS)
     after = weights_of(told, arms, CARD)
     np.testing.assert_array_equal(after.without[0], before.without[0])
     assert np.abs(after.without[2] - before.without[2]).max() > 0.01
+
+
+def test_combinations_of_the_same_tumour_type_tell_more_of_one_another() -> None:
+    """One combination says that drugs hinder each other: the mean of another in its type moves more than one's
+    elsewhere, and that of another relation in no type less than either."""
+    arms = [("CM", "A + B"), ("CM", "A + C"), ("CRC", "A + D"), ("CRC", "encorafenib + trametinib")]
+    told = np.zeros((4, POINTS))
+    told[0] = np.linspace(0.0, 9.0, POINTS)
+    means = weights_of(told, arms, CARD).without @ CARD.grid.etas
+    assert means[1] > means[2] + 0.1
+    assert means[2] > means[3] + 0.01
 
 
 def test_a_relation_is_the_closest_of_any_two_drugs_in_any_order() -> None:
