@@ -126,8 +126,9 @@ def best_response_of(curves: Curves, rule: str) -> tuple[Floats, Floats]:
         return _least(curves.change_pct, curves.day, _late_visits(curves, rule))
     at_last = _at_last(curves)
     before_settled = curves.seen & (curves.day < SHEET_SETTLED_DAY)
-    grown = before_settled & (curves.change_pct >= SHEET_EXCURSION_PCT)
-    spoilt_later = np.flip(np.logical_or.accumulate(np.flip(grown & ~at_last, axis=-1), axis=-1), axis=-1)
+    grown = before_settled & (curves.change_pct >= SHEET_EXCURSION_PCT) & ~at_last
+    visit = np.arange(grown.shape[-1])
+    spoilt_later = visit <= np.where(grown, visit, -1).max(axis=-1, keepdims=True)
     # A last visit that has grown itself could only be chosen for want of others, and then it is chosen anyway.
     early = before_settled & (curves.day >= SHEET_EARLY_DAY) & ~spoilt_later
     admissible = early | (curves.seen & (curves.day >= SHEET_SETTLED_DAY))
@@ -162,14 +163,20 @@ def mrecist(best_response_pct: ArrayLike, best_avg_response_pct: ArrayLike) -> N
     PD, unless best < 35 and average < 30: SD; unless best < -50 and average < -20: PR; unless best < -95
     and average < -40: CR. All limits are strict (Gao et al. 2015, Methods).
     """
+    names = np.array([*reversed(CATEGORIES), ""], dtype="<U2")
+    return names[mrecist_grade(best_response_pct, best_avg_response_pct)]
+
+
+def mrecist_grade(best_response_pct: ArrayLike, best_avg_response_pct: ArrayLike) -> NDArray[np.int8]:
+    """`mrecist` as grades that order the categories: 0 PD, 1 SD, 2 PR, 3 CR; -1 where it is ""."""
     best, average = np.broadcast_arrays(
         np.asarray(best_response_pct, dtype=float), np.asarray(best_avg_response_pct, dtype=float)
     )
-    category = np.full(best.shape, "PD", dtype="<U2")
-    for name, best_below, average_below in CATEGORY_LIMITS_PCT:
-        category[(best < best_below) & (average < average_below)] = name
-    category[np.isnan(best) | np.isnan(average)] = ""
-    return category
+    grade = np.zeros(best.shape, dtype=np.int8)
+    for i, (_, best_below, average_below) in enumerate(CATEGORY_LIMITS_PCT):
+        grade[(best < best_below) & (average < average_below)] = i + 1
+    grade[np.isnan(best) | np.isnan(average)] = -1
+    return grade
 
 
 def depth_of_response(day: ArrayLike, volume_mm3: ArrayLike) -> Floats:
