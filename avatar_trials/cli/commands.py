@@ -10,6 +10,7 @@ from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
 from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_strategies import compare_strategies
+from avatar_trials.cli.commands_of_sweeps import sweep
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
 from avatar_trials.cli.commands_of_volumes import certainty, check, metrics, response
 
@@ -67,7 +68,7 @@ def list_library() -> None:
 
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(predict_combination, compare_strategies, readout, agree, report, checks, compare),
+    *(predict_combination, sweep, compare_strategies, readout, agree, report, checks, compare),
 )
 for command in IN_ORDER:
     app.command()(command)

@@ -78,7 +78,7 @@ class Plan:
         return [*(slice(a, min(n, a + REFERENCE_DRAWS)) for a in starts), slice(n, n)]
 
 
-def planned(
+def plan_sweep(
     design: str | Path,
     vary: Mapping[str, Sequence[Any]],
     population: xr.Dataset,

@@ -7,6 +7,7 @@ that is lost loses nothing: its pieces are done by another.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +24,6 @@ Named = tuple[str, Work]
 Engine = Callable[[Iterable[Named]], Iterator[tuple[str, str]]]
 
 LOSSES_IN_A_ROW = 5
-WAIT_SECONDS = 60
 
 
 def work_done(work: Work) -> str:
@@ -77,7 +77,7 @@ def processes(n: int) -> Engine:
     return engine
 
 
-def cluster(address: str) -> Engine:
+def cluster(address: str, say: Callable[[str], None] = lambda text: None) -> Engine:
     """On the workers of a Dask scheduler at `address`, as tcp://127.0.0.1:8786, where this package is installed.
 
     Raises InputError where Dask is not installed here, and where no scheduler answers.
@@ -85,6 +85,8 @@ def cluster(address: str) -> Engine:
 
     def engine(works: Iterable[Named]) -> Iterator[tuple[str, str]]:
         with _client(address) as client:
+            if not client.nthreads():
+                say(f"{address} has no worker yet: start `dask worker {address}`; the work waits")
             yield from _on(client, list(works)[::-1])
 
     return engine
@@ -107,28 +109,33 @@ def _client(address: str) -> Any:
 
 
 def _on(client: Any, waiting: list[Named]) -> Iterator[tuple[str, str]]:
-    from distributed import wait as any_of
+    from distributed import as_completed
 
     running: dict[Any, Named] = {}
+    losses: Counter[str] = Counter()
+    finished = as_completed(loop=client.loop)
     while waiting or running:
-        threads = sum(client.nthreads().values()) or 1
+        threads = sum(client.nthreads().values())
         while waiting and len(running) < 2 * threads + 2:
             named = waiting.pop()
-            running[client.submit(work_done, named[1], pure=False, retries=LOSSES_IN_A_ROW)] = named
-        try:
-            done = any_of(list(running), timeout=WAIT_SECONDS, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            continue
-        for future in done:
-            named = running.pop(future)
-            if future.status == "finished":
-                text: str = future.result()
-                yield named[0], text
-            elif future.status in ("cancelled", "lost") or _lost(future):
-                waiting.append(named)
-            else:
-                raise future.exception()
-            future.release()
+            future = client.submit(work_done, named[1], pure=False, retries=LOSSES_IN_A_ROW)
+            running[future] = named
+            finished.add(future)
+        future = next(finished)
+        named = running.pop(future)
+        if future.status == "finished":
+            text: str = future.result()
+            yield named[0], text
+        elif future.status == "cancelled" or _lost(future):
+            losses[named[0]] += 1
+            if losses[named[0]] >= LOSSES_IN_A_ROW:
+                raise MemoryError(
+                    f"workers died {LOSSES_IN_A_ROW} times of one block: fewer trials in it (--chunk)"
+                )
+            waiting.append(named)
+        else:
+            raise future.exception()
+        future.release()
 
 
 def _lost(future: Any) -> bool:

@@ -15,7 +15,16 @@ from scipy import stats
 from avatar_trials.card_files import load_design, load_varied
 from avatar_trials.cli.populations import read_population
 from avatar_trials.problems import InputError
-from avatar_trials.sweeps import Plan, blocks, kept_of, planned, run_sweep, smallest_n, sweep_table, values_of
+from avatar_trials.sweeps import (
+    Plan,
+    blocks,
+    kept_of,
+    plan_sweep,
+    run_sweep,
+    smallest_n,
+    sweep_table,
+    values_of,
+)
 from avatar_trials.sweeps.sums import Sums
 from avatar_trials.sweeps.workers import Named, here, work_done
 from avatar_trials.sweeps.worlds import WORLDS, avatars_of_block, known_to
@@ -36,7 +45,7 @@ def population() -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def plan(population: xr.Dataset) -> Plan:
-    return planned(DESIGN, VARY, population, n_trials=8)
+    return plan_sweep(DESIGN, VARY, population, n_trials=8)
 
 
 def backwards(works: Iterable[Named]) -> Iterator[tuple[str, str]]:
@@ -79,17 +88,17 @@ def test_other_seeds_and_worlds_have_other_folders(
     plan: Plan, population: xr.Dataset, tmp_path: Path
 ) -> None:
     others = [
-        planned(DESIGN, VARY, population, n_trials=8, seed=5),
-        planned(DESIGN, VARY, population, n_trials=9),
-        planned(DESIGN, VARY, population, n_trials=8, worlds=["posterior"]),
-        planned(DESIGN, {"cohort.n": [6]}, population, n_trials=8),
-        planned(DESIGN, VARY, population, n_trials=8, facts={"population": "another"}),
+        plan_sweep(DESIGN, VARY, population, n_trials=8, seed=5),
+        plan_sweep(DESIGN, VARY, population, n_trials=9),
+        plan_sweep(DESIGN, VARY, population, n_trials=8, worlds=["posterior"]),
+        plan_sweep(DESIGN, {"cohort.n": [6]}, population, n_trials=8),
+        plan_sweep(DESIGN, VARY, population, n_trials=8, facts={"population": "another"}),
     ]
     assert len({plan.key, *(one.key for one in others)}) == 6
 
 
 def test_a_sweep_stops_at_its_error_in_whole_rounds(population: xr.Dataset) -> None:
-    plan = planned(DESIGN, {"cohort.n": [4]}, population, n_trials=10, worlds=["no_difference"])
+    plan = plan_sweep(DESIGN, {"cohort.n": [4]}, population, n_trials=10, worlds=["no_difference"])
     sums = run_sweep(plan, trials=1000, error=0.05)
     (n,) = {n for n, _, _ in sums.moments.values()}
     assert n % 40 == 0
@@ -142,7 +151,7 @@ def test_sums_come_back_and_add_up(plan: Plan) -> None:
 
 
 def test_the_table_has_every_point_and_the_smallest_number(population: xr.Dataset) -> None:
-    plan = planned(DESIGN, {"cohort.n": [5, 10, 40]}, population, n_trials=40, worlds=["posterior"])
+    plan = plan_sweep(DESIGN, {"cohort.n": [5, 10, 40]}, population, n_trials=40, worlds=["posterior"])
     table = sweep_table(plan, run_sweep(plan, trials=40))
     assert set(table["n_avatars"]) == {5, 10, 40}
     mice = table[table["quantity"] == "mice"].set_index("n_avatars")["estimate"]
@@ -177,11 +186,11 @@ def test_all_that_is_wrong_of_a_sweep_is_told_at_once(population: xr.Dataset) ->
         load_varied(DESIGN, [{"cohort.n_avatars": 0}, {"decision.alpha": 0.7}, {"decision.alhpa": 0.1}])
     assert len(refused.value.problems) == 3
     with pytest.raises(InputError) as refused:
-        planned(DESIGN, {"n": [3], "cohort.n": [4], "alpha": []}, population, worlds=["posterior", "moon"])
+        plan_sweep(DESIGN, {"n": [3], "cohort.n": [4], "alpha": []}, population, worlds=["posterior", "moon"])
     assert len(refused.value.problems) == 3
     with pytest.raises(InputError, match="nothing to compare"):
-        planned(DESIGN, {"arms": [[{"name": "untreated"}]]}, population)
+        plan_sweep(DESIGN, {"arms": [[{"name": "untreated"}]]}, population)
     with pytest.raises(InputError, match="knows nothing of aspirin"):
-        planned(DESIGN, {"arms": [[{"name": "aspirin"}, {"name": "aspirin + encorafenib"}]]}, population)
+        plan_sweep(DESIGN, {"arms": [[{"name": "aspirin"}, {"name": "aspirin + encorafenib"}]]}, population)
     with pytest.raises(InputError, match="tumour type"):
-        planned(DESIGN, {"cohort.tumor_type": ["GC"]}, population)
+        plan_sweep(DESIGN, {"cohort.tumor_type": ["GC"]}, population)
