@@ -80,7 +80,10 @@ def followed(
     history = np.zeros((0, len(place)), dtype=SINGLE)
     wandered = Foreseen(np.zeros(len(place), dtype=SINGLE), np.zeros(len(place), dtype=SINGLE))
     for first, end in stages(len(days)):
-        luck_of_visits = _visits_luck(generators, place % len(cohort.avatars), end - first)
+        removes = bool(removal[first:end].any())
+        luck_of_visits = _visits_luck(
+            generators, place % len(cohort.avatars), (3 if removes else 2, end - first)
+        )
         now, before = np.array(days[first:end]), float(days[max(first - 1, 0)])
         seen = np.empty((end, len(place)), dtype=SINGLE)
         seen[:first] = history
@@ -100,21 +103,24 @@ def followed(
                 )
                 last_day = day
             wandered.mean[here], wandered.squared[here] = foreseen.mean, foreseen.squared
-            left[:, here] = _leaves(
-                seen[first:end, here], seen[0, here], luck_of_visits[2][:, here], removal[first:end], stopping
-            )
+            now_seen = seen[first:end, here]
+            left[:, here] = now_seen >= stopping.size_mm3
+            if removes:
+                left[:, here] |= _removed(
+                    now_seen, seen[0, here], luck_of_visits[2][:, here], removal[first:end], stopping
+                )
         if end == len(days):
             left[-1] = True
         gone = left.any(axis=0)
-        if gone.any():
-            last = first + left[:, gone].argmax(axis=0)
-            volume = seen[:, gone]
+        leaving, stays = np.flatnonzero(gone), np.flatnonzero(~gone)
+        if len(leaving):
+            last = first + left.take(leaving, axis=1).argmax(axis=0)
+            volume = seen.take(leaving, axis=1).astype(float)
             volume[np.arange(end)[:, None] > last] = np.nan
-            yield Left(place[gone], volume.T.astype(float), last)
-        stays = ~gone
-        if not stays.any():
+            yield Left(place[leaving], volume.T, last)
+        if not len(stays):
             return
-        place, history = place[stays], seen[:, stays]
+        place, history = place[stays], seen.take(stays, axis=1)
         wandered = Foreseen(wandered.mean[stays], wandered.squared[stays])
 
 
@@ -149,13 +155,13 @@ def _own_luck(generators: Sequence[np.random.Generator], n_trials: int) -> Chanc
 
 
 def _visits_luck(
-    generators: Sequence[np.random.Generator], avatar: NDArray[np.intp], n_visits: int
+    generators: Sequence[np.random.Generator], avatar: NDArray[np.intp], size: tuple[int, int]
 ) -> Floats:
-    """Three uniform deviates (3, visit, mouse) for every mouse still followed, in the order of `avatar`."""
+    """Uniform deviates (*size, mouse) for every mouse still followed, in the order of `avatar`."""
     here = np.bincount(avatar, minlength=len(generators))
     return np.concatenate(
         [
-            rng.random((3, n_visits, count), dtype=SINGLE)
+            rng.random((*size, count), dtype=SINGLE)
             for rng, count in zip(generators, here.tolist(), strict=True)
             if count
         ],
@@ -163,15 +169,15 @@ def _visits_luck(
     )
 
 
-def _leaves(
+def _removed(
     seen: Floats, baseline: Floats, uniform: Floats, removal: Floats, stopping: Stopping
 ) -> NDArray[np.bool_]:
-    """Visits (visit, mouse) at which a mouse would leave, as `follow`; `removal` (visit, band)."""
+    """Visits (visit, mouse) at which a mouse would be removed, as in `follow`; `removal` (visit, band)."""
     relative = np.divide(seen, baseline, out=np.zeros_like(seen), where=baseline > 0)
     chance = np.broadcast_to(removal[:, :1].astype(SINGLE), seen.shape)
     for band, edge in enumerate(stopping.removal.from_relative_volume[1:], start=1):
         chance = np.where(relative >= edge, removal[:, band : band + 1].astype(SINGLE), chance)
-    return (uniform < chance) | (seen >= stopping.size_mm3)
+    return uniform < chance
 
 
 def _at_once(

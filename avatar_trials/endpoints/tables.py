@@ -119,12 +119,8 @@ def outcomes(day: Floats, volume: Floats, rule: str, doubling: str) -> dict[str,
     called = kernels.curves_under(rule, day, volume)
     curves = kernels.relative_curves(day, volume) if rule == "xeva" else called
     time, doubled = kernels.time_to_doubling_of(curves, doubling)
-    best, average = (
-        kernels.best_response_of(called, rule)[0],
-        kernels.best_average_response_of(called, rule)[0],
-    )
     return {
-        "grade": kernels.mrecist_grade(best, average),
+        "grade": kernels.grade_of(called, rule),
         "depth_pct": kernels.depth_of_response_of(curves),
         "time_days": time,
         "doubled": doubled,

@@ -25,6 +25,7 @@ from avatar_trials.seeds import stream
 Floats = NDArray[np.floating[Any]]
 GRADES = np.array([*reversed(CATEGORIES), ""], dtype="<U2")
 RESPONSE = 2
+MICE_AT_A_TIME = 4096
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,10 @@ def mice_under(
         scenario,
     ):
         until = days[: left.volume_mm3.shape[1]]
-        seen = outcomes(until, left.volume_mm3, rules.mrecist_rule, rules.doubling)
-        for name, values in seen.items():
-            getattr(found, name)[left.place] = values
+        for start in range(0, len(left.place), MICE_AT_A_TIME):
+            here = slice(start, start + MICE_AT_A_TIME)
+            seen = outcomes(until, left.volume_mm3[here], rules.mrecist_rule, rules.doubling)
+            for name, values in seen.items():
+                getattr(found, name)[left.place[here]] = values
         found.left_day[left.place] = days[left.last]
     return Outcomes(*(getattr(found, field.name).reshape(shape) for field in fields(found)))
