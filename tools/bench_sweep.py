@@ -1,11 +1,11 @@
-"""Sweeps against their budget: a million one-mouse trials of 30 avatars and 3 arms with ORR, depth and doubling median.
+"""Sweeps against their budget: a million one-mouse trials of 30 avatars and 3 arms with ORR, depth, doubling median.
 
-    uv run python -m tools.bench_sweep                    # 20,000 trials, CPU seconds for a million; linear or not; memory
+    uv run python -m tools.bench_sweep                    # 20,000 trials, seconds for a million, linear or not, memory
     uv run python -m tools.bench_sweep --trials 1000000   # all of them
     uv run python -m tools.bench_sweep --workers          # two local processes against one, wall clock
 
-Arms of the melanoma design: both single drugs and the combination, visits twice a week for 182 days, population pdxe_cm,
-a new posterior draw and new avatars in every trial. The budget is 5 CPU minutes.
+Arms of the melanoma design: both single drugs and the combination, visits twice a week for 182 days, population
+pdxe_cm, a new posterior draw and new avatars in every trial. The budget is 5 CPU minutes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import resource
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +33,7 @@ BUDGET_SECONDS, MILLION, BLOCK = 300.0, 1_000_000, 500
 
 def the_plan(worlds: tuple[str, ...] = ("posterior",)) -> Plan:
     """The melanoma design with three arms."""
-    arms = [[{"name": name} for name in ARMS]]
-    vary = {"arms": arms, "cohort.n": [N_AVATARS]}
+    vary: dict[str, list[Any]] = {"arms": [[{"name": name} for name in ARMS]], "cohort.n": [N_AVATARS]}
     return plan_sweep(DESIGN, vary, read_population("pdxe_cm"), worlds=worlds, n_trials=BLOCK)
 
 

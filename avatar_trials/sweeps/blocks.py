@@ -21,6 +21,7 @@ from avatar_trials.sweeps.worlds import (
     arms_in_worlds,
     at_the_mean,
     avatars_of_block,
+    screened_for_one,
 )
 
 Floats = NDArray[np.float64]
@@ -149,8 +150,14 @@ class Block:
                     if self.truths is not None and world in (POSTERIOR, MEAN):
                         at = np.full(self.n_trials, -1) if world == MEAN else draw
                         truth = self.truths.of(basket, at)
-                    judge(Trials(number, design, world, basket, equal_to, arms, truth), sums)
+                    looked_at = self._screened(design, basket)
+                    judge(Trials(number, design, world, basket, equal_to, arms, looked_at, truth), sums)
         return sums
+
+    def _screened(self, design: TrialDesign, basket: str) -> float:
+        """Avatars screened for each that a basket lets in; all baskets let in as many each."""
+        types = design.cohort.tumor_types if basket == ALL_BASKETS else (basket,)
+        return float(np.mean([screened_for_one(self.population, design, kind) for kind in types]))
 
 
 def baskets(of_type: dict[str, dict[str, Outcomes]]) -> dict[str, dict[str, Outcomes]]:

@@ -30,7 +30,7 @@ class Trials:
     """Replicate trials of a point: arm -> outcomes (trial, mouse, avatar), those of the point alone.
 
     `truth` endpoint -> arm -> (trial,): what each trial's population truly is, `measure` of very many avatars; None
-    where wrong decisions are not asked for.
+    where wrong decisions are not asked for. `screened`: avatars looked at for each that is let in.
     """
 
     point: int
@@ -39,6 +39,7 @@ class Trials:
     basket: str
     equal_to: str
     arms: dict[str, Outcomes]
+    screened: float
     truth: dict[str, dict[str, Floats]] | None
 
     @property
@@ -216,6 +217,7 @@ def _costs(
         mice = mice + n * trials.n_mice
         dosed = days_at_full_dose(spec, trials.arms[spec.shown].left_day)
         drug_days = drug_days + np.where(there, dosed, 0.0).sum(axis=(1, 2)) * len(drugs_of(spec.name))
+    add("all arms", "", "", "screened", np.max(list(enrolled.values()), axis=0) * trials.screened)
     add("all arms", "", "", "mice", mice)
     add("all arms", "", "", "drug_days", drug_days)
 

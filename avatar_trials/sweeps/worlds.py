@@ -130,18 +130,35 @@ def avatars_of_block(
 
 
 def carriers(population: xr.Dataset, design: TrialDesign, tumor_type: str) -> float | None:
-    """Share of biomarker carriers among the avatars let in; None: as calibrated. InputError for a selector without a
-    biomarker."""
-    asked, selector = design.cohort.biomarker_share, design.decision.selector
-    if selector is None:
-        return asked
-    share = share_of_carriers(population, tumor_type) if asked is None else asked
-    if share is None:
-        what = "the design selects avatars by a biomarker, and the population was calibrated without one"
+    """Share of biomarker carriers among the avatars let in; None where the population knows no biomarker.
+
+    Raises InputError for a design that asks for carriers or selects them of such a population.
+    """
+    screened = _screened_share(population, design, tumor_type)
+    selector = design.decision.selector
+    return screened if screened is None or selector is None else selector.carriers(screened)
+
+
+def screened_for_one(population: xr.Dataset, design: TrialDesign, tumor_type: str) -> float:
+    """Avatars screened for each that is let in."""
+    screened = _screened_share(population, design, tumor_type)
+    selector = design.decision.selector
+    return 1.0 if screened is None or selector is None else 1.0 / selector.positive(screened)
+
+
+def _screened_share(population: xr.Dataset, design: TrialDesign, tumor_type: str) -> float | None:
+    asked, known = design.cohort.biomarker_share, share_of_carriers(population, tumor_type)
+    if known is None and (asked is not None or design.decision.selector is not None):
+        what = "the design asks for carriers of a biomarker, and the population was calibrated without one"
+        fix = "Take biomarker_share and the selector out, or take another population"
+        raise InputError(Problem("D96", "error", what, fix, column="cohort.biomarker_share"))
+    share = known if asked is None else asked
+    if share == 0.0 and design.decision.selector is not None and design.decision.selector.specificity == 1.0:
+        what = "the selector lets nobody in: there are no carriers, and it is never wrong of others"
         raise InputError(
-            Problem("D96", "error", what, "Take out [decision.selector]", column="decision.selector")
+            Problem("D96", "error", what, "Raise the share of carriers", column="decision.selector")
         )
-    return selector.carriers(share)
+    return share
 
 
 def arms_in_worlds(
