@@ -1,5 +1,5 @@
 """What the two array namespaces, NumPy and pytensor.tensor, do not share, and functions that are exact at their limits
-in both. Neither is imported for the other's sake."""
+in both. PyTensor is not imported for the sake of NumPy."""
 
 from __future__ import annotations
 
