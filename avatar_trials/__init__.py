@@ -2,7 +2,7 @@
 
 The public verbs, each a function without hidden state:
 read_volumes -> calibrate_avatars -> require_passed -> cohort_from_posterior -> emulate_trials -> readout_trial, agree;
-load_strategies -> compare_strategies -> score_strategies.
+load_strategies -> compare_strategies -> score_strategies; plan_sweep -> run_sweep -> sweep_table, smallest_n.
 They are loaded when first used: importing the package is fast, and only calibration loads PyMC.
 """
 
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from avatar_trials.strategies import Strategy as Strategy
     from avatar_trials.strategies import compare_strategies as compare_strategies
     from avatar_trials.strategies import score_strategies as score_strategies
+    from avatar_trials.sweeps import plan_sweep as plan_sweep
+    from avatar_trials.sweeps import run_sweep as run_sweep
+    from avatar_trials.sweeps import smallest_n as smallest_n
+    from avatar_trials.sweeps import sweep_table as sweep_table
 
 _HOME = {
     "GrowthTable": "intake",
@@ -51,6 +55,7 @@ _HOME = {
     "load_design": "card_files",
     "load_model": "card_files",
     "load_strategies": "card_files",
+    "plan_sweep": "sweeps",
     "population_of": "emulate",
     "read_netcdf": "stamp",
     "read_volumes": "intake",
@@ -58,7 +63,10 @@ _HOME = {
     "readout_trial": "endpoints",
     "require_passed": "calibrate",
     "response_table": "endpoints",
+    "run_sweep": "sweeps",
     "score_strategies": "strategies",
+    "smallest_n": "sweeps",
+    "sweep_table": "sweeps",
     "write_netcdf": "stamp",
 }
 
@@ -77,6 +85,7 @@ __all__ = [
     "load_design",
     "load_model",
     "load_strategies",
+    "plan_sweep",
     "population_of",
     "read_netcdf",
     "read_volumes",
@@ -84,7 +93,10 @@ __all__ = [
     "readout_trial",
     "require_passed",
     "response_table",
+    "run_sweep",
     "score_strategies",
+    "smallest_n",
+    "sweep_table",
     "write_netcdf",
 ]
 

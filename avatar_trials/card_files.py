@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
+import json
 import re
 import reprlib
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,50 @@ def load_design(name_or_path: str | Path) -> TrialDesign:
             Problem("D94", "error", what, f"Run: avatar-trials compare-strategies {shown}", shown)
         )
     return _validated(TrialDesign, content, raw, text, shown)
+
+
+def load_varied(name_or_path: str | Path, variations: Sequence[Mapping[str, Any]]) -> list[TrialDesign]:
+    """A trial design with other values in some places: one design for each of `variations`, dotted key -> value.
+
+    Raises InputError with every problem of the design as it stands, or of all the varied ones.
+    """
+    base = load_design(name_or_path)
+    shown = str(name_or_path)
+    content, raw, _ = _read(find_card("trial_designs", name_or_path), shown)
+    made: list[TrialDesign] = []
+    problems: dict[str, Problem] = {}
+    for changes in variations:
+        if not changes:
+            made.append(base)
+            continue
+        try:
+            varied = copy.deepcopy(content)
+            for key, value in changes.items():
+                _set(varied, key, value)
+            told = json.dumps(dict(changes), sort_keys=True, default=str)
+            made.append(_validated(TrialDesign, varied, raw + told.encode(), "", shown))
+        except InputError as refused:
+            problems |= {str(problem): problem for problem in refused.problems}
+    if problems:
+        raise InputError(problems.values())
+    return made
+
+
+def _set(content: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        content = content.setdefault(part, {}) if isinstance(content, dict) else content
+    if not isinstance(content, dict) or not all([*path, last]):
+        raise InputError(
+            Problem(
+                "O05",
+                "error",
+                f"{key!r} is no place of a design",
+                "Name a key, as cohort.n_avatars",
+                column=key,
+            )
+        )
+    content[last] = value
 
 
 def load_strategies(name_or_path: str | Path) -> StrategyDesign:

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
-from avatar_trials.arms import UNTREATED
+from avatar_trials.arms import UNTREATED, canonical_arm, drugs_of
 from avatar_trials.card_parts import Arm, Assumed, Card, Fraction, Number, Positive, Whole, unfit
+from avatar_trials.decision_rules import Decision
 from avatar_trials.kinetics.families import MECHANISMS
 from avatar_trials.patient_cards import Patients
 
@@ -227,6 +228,7 @@ class TrialDesign(Card):
     endpoints: Endpoints
     mechanism: Mechanism | None = None
     patients: Patients | None = None
+    decision: Decision = Decision()
     sha256: str = ""
 
     @pydantic.field_validator("arms")
@@ -249,6 +251,40 @@ class TrialDesign(Card):
                 f"removal_of_type names {', '.join(strange)}; the cohort's tumour types are {', '.join(types)}"
             )
         return stopping
+
+    @pydantic.field_validator("decision")
+    @classmethod
+    def _compares_arms(cls, decision: Decision, info: pydantic.ValidationInfo) -> Decision:
+        names = {arm.shown.casefold() for arm in info.data.get("arms", ())}
+        problems = [
+            f"combination {name!r} is no arm of the design"
+            for name in decision.combinations
+            if names and name.casefold() not in names
+        ]
+        problems += [
+            f"{name!r} is no combination" for name in decision.combinations if len(drugs_of(name)) < 2
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return decision
+
+    def compared(self) -> dict[str, tuple[str, ...]]:
+        """Combinations of `decision`, or every arm of several drugs -> arms that are one of its drugs alone; those of
+        constant treatment, and only combinations with such an arm."""
+        constant = {arm.name.casefold(): arm.name for arm in self.arms if not arm.label}
+        asked = self.decision.combinations or tuple(
+            name for name in constant.values() if len(drugs_of(name)) > 1
+        )
+        found = {
+            constant[name.casefold()]: tuple(
+                constant[canonical_arm(drug).casefold()]
+                for drug in drugs_of(name)
+                if canonical_arm(drug).casefold() in constant
+            )
+            for name in asked
+            if name.casefold() in constant
+        }
+        return {name: alone for name, alone in found.items() if alone}
 
     @property
     def arm_names(self) -> list[str]:

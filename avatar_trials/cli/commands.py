@@ -11,6 +11,7 @@ from avatar_trials.cli.commands_of_evidence import checks, compare
 from avatar_trials.cli.commands_of_patients import avatars_needed, benchmark, patients
 from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_strategies import compare_strategies
+from avatar_trials.cli.commands_of_sweeps import sweep
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
 from avatar_trials.cli.commands_of_volumes import certainty, check, metrics, response
 
@@ -77,7 +78,7 @@ def list_library() -> None:
 
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(predict_combination, compare_strategies, patients, benchmark, avatars_needed),
+    *(predict_combination, sweep, compare_strategies, patients, benchmark, avatars_needed),
     *(readout, agree, report, checks, compare),
 )
 for command in IN_ORDER:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,29 +29,49 @@ def caliper_volumes(
     gaps = np.diff(days, prepend=0.0)
     if (gaps < 0.0).any():
         raise ValueError("the days of visits start at treatment start (day 0) and do not decrease")
-    n_avatars, limit = log_start.shape[1], float(np.log(cohort.detection_limit_mm3))
-    of_mouse = {name: np.repeat(cohort.population[name], n_avatars) for name in ("delta", "sigma_p")}
-    of_mouse["deceleration"] = cohort.decelerations.reshape(-1)
-    of_mouse["wander"] = cohort.weekly_wander.reshape(-1)
-    of_mouse["log_start"] = log_start.reshape(-1)
+    of_mouse = known_of_mice(log_start, cohort)
     of_visit = surprises.reshape(-1, len(days))
     seen = np.empty(of_visit.shape)
     for first in range(0, len(seen), MICE_AT_A_TIME):
         here = slice(first, first + MICE_AT_A_TIME)
         part = {name: values[here] for name, values in of_mouse.items()}
-        weekly_squared = part["wander"] ** 2
         luck = np.ascontiguousarray(of_visit[here].T)
         read = np.empty(luck.shape)
         foreseen = wander.Foreseen(np.zeros(luck.shape[1]), np.zeros(luck.shape[1]))
         for visit, grown in zip(range(len(days)), growth(here), strict=True):
-            size = part["log_start"] + clones.size_from_growth(
-                grown, part["deceleration"], law=cohort.deceleration_law
+            read[visit], foreseen = reading_at_visit(
+                grown, part, float(gaps[visit]), luck[visit], foreseen, cohort
             )
-            own = caliper.log_variance(
-                np.exp(size), part["delta"], part["sigma_p"], cohort.diameter_floor_mm3
-            )
-            walked = wander.variance(gaps[visit], weekly_squared)
-            value, foreseen = wander.reading(foreseen, walked, size, own, luck[visit], limit)
-            read[visit] = np.where(value < limit, 0.0, np.exp(value))
         seen[here] = read.T
     return seen.reshape(surprises.shape)
+
+
+def known_of_mice(log_start: Floats, cohort: Cohort) -> dict[str, Floats]:
+    """What a caliper's reading of a mouse depends on beside its growth: name -> a flattened (T, avatar)."""
+    n_avatars = log_start.shape[1]
+    return {
+        **{name: np.repeat(cohort.population[name], n_avatars) for name in ("delta", "sigma_p")},
+        "deceleration": cohort.decelerations.reshape(-1),
+        "weekly_squared": cohort.weekly_wander.reshape(-1) ** 2,
+        "log_start": log_start.reshape(-1),
+    }
+
+
+def reading_at_visit(
+    grown: Floats,
+    mice: Mapping[str, Floats],
+    gap: float,
+    surprise: Floats,
+    foreseen: wander.Foreseen,
+    cohort: Cohort,
+) -> tuple[Floats, wander.Foreseen]:
+    """Volumes (mouse,) in mm3 as read at a visit `gap` days after the last, 0 below the detection limit, and the
+    wander foreseen from them. `grown`: log(V/V0) without deceleration; `mice`: `known_of_mice` of these mice."""
+    limit = float(np.log(cohort.detection_limit_mm3))
+    size = mice["log_start"] + clones.size_from_growth(
+        grown, mice["deceleration"], law=cohort.deceleration_law
+    )
+    own = caliper.log_variance(np.exp(size), mice["delta"], mice["sigma_p"], cohort.diameter_floor_mm3)
+    walked = wander.variance(gap, mice["weekly_squared"])
+    value, foreseen = wander.reading(foreseen, walked, size, own, surprise, limit)
+    return np.where(value < limit, 0.0, np.exp(value)), foreseen

@@ -146,9 +146,9 @@ def given_drugs(arm: str, drugs: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([drug.casefold() in folded for drug in drugs], dtype=bool)
 
 
-def chosen_draws(n_draws: int, n_trials: int, seed: int) -> NDArray[np.int64]:
-    """Which draw (T,) each replicate trial has: at random, none twice while others are left."""
-    rng = stream(seed, "posterior draws")
+def chosen_draws(n_draws: int, n_trials: int, seed: int, *names: str) -> NDArray[np.int64]:
+    """Which draw (T,) each replicate trial has: at random, none twice while others are left; `names` of the stream."""
+    rng = stream(seed, "posterior draws", *names)
     rounds = [rng.permutation(n_draws) for _ in range(-(-n_trials // n_draws))]
     return np.concatenate(rounds)[:n_trials].astype(np.int64)
 

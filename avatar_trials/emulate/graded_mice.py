@@ -46,10 +46,13 @@ class GradedMice:
         starts = np.array([day for day, _ in course])
         doses = [dose for _, dose in course]
         ends = np.append(starts[1:], np.inf)
+        slowed = [growth * np.exp(-slowing * dose * reach) for dose in doses]
         for day in days:
             grown, exposure = 0.0, 0.0
-            for length, dose in zip(np.clip(np.minimum(ends, day) - starts, 0.0, None), doses, strict=True):
-                grown = grown + growth * np.exp(-slowing * dose * reach) * length
+            # Plain numbers: a NumPy one would make single precision double.
+            lengths = np.clip(np.minimum(ends, day) - starts, 0.0, None).tolist()
+            for length, dose, growing in zip(lengths, doses, slowed, strict=True):
+                grown = grown + growing * length
                 exposure = exposure + dose * reach * length
             yield self.law.log_growth(grown, exposure, kill, log_spread)
 

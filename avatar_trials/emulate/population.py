@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avatar_trials.arms import drugs_of
 from avatar_trials.emulate.cohort import Cohort, chosen_draws
 from avatar_trials.emulate.hierarchy import Population, avatar_deviates, drawn_cohort, needed_of
-from avatar_trials.emulate.mice import luck
+from avatar_trials.emulate.mice import Luck, luck
 from avatar_trials.model_cards import KINETICS, fixed_parameters
 from avatar_trials.problems import InputError, Problem, together
 from avatar_trials.stamp import StampError, read_stamp
@@ -119,7 +119,7 @@ def hierarchy_behind(
         return _drawn(_of_type(parameters, types), cohort.draw), carriers
     types, share, _ = _asked(source, tumor_type, biomarker_share)
     return _drawn(_of_type(source, types), cohort.draw), _carriers(
-        cohort.avatars, cohort.n_trials, seed, share
+        cohort.avatars, cohort.n_trials, luck(seed, "new avatars"), share
     )
 
 
@@ -185,14 +185,32 @@ def cohort_from_population(
 
     Raises InputError, with both, for a type the population does not have and for a share where it knows no biomarker.
     """
+    return cohort_of_draws(
+        population,
+        chosen_draws(population.sizes["draw"], n_trials, seed),
+        luck(seed, "new avatars"),
+        tumor_type=tumor_type,
+        n_avatars=n_avatars,
+        biomarker_share=biomarker_share,
+    )
+
+
+def cohort_of_draws(
+    population: xr.Dataset,
+    chosen: NDArray[np.int64],
+    of_avatar: Luck,
+    *,
+    tumor_type: str | Sequence[str],
+    n_avatars: int | None = None,
+    biomarker_share: float | None = None,
+) -> Cohort:
+    """`cohort_from_population` of the draws (T,) `chosen`, with the streams of `of_avatar`."""
     types, share, total = _asked(population, tumor_type, biomarker_share)
     of_type = _of_type(population, types)
     names = [f"POP-{number:03d}" for number in range(1, (n_avatars or total) + 1)]
-    chosen = chosen_draws(population.sizes["draw"], n_trials, seed)
-    of_avatar = luck(seed, "new avatars")
-    carriers = _carriers(names, n_trials, seed, share)
+    carriers = _carriers(names, len(chosen), of_avatar, share)
     cohort = drawn_cohort(
-        _drawn(of_type, chosen), names, carriers, avatar_deviates(names, n_trials, of_avatar)
+        _drawn(of_type, chosen), names, carriers, avatar_deviates(names, len(chosen), of_avatar)
     )
     return replace(cohort, tumor_types=(types[0],) * len(names)) if len(types) == 1 else cohort
 
@@ -203,21 +221,36 @@ def _asked(
     """Tumour types as the population spells them, share of carriers, number of calibrated avatars of these types."""
     facts = json.loads(population.attrs["cohort"])
     known = sorted({*facts["avatars"], *_names(population, "tumor_type")} - {UNKNOWN})
-    shares = facts["biomarker_share"]
     types, _ = together(
-        lambda: _known_types(tumor_type, known), lambda: _require_biomarker(shares, biomarker_share)
+        lambda: _known_types(tumor_type, known),
+        lambda: _require_biomarker(facts["biomarker_share"], biomarker_share),
     )
-    counts = {kind: n for kind, n in facts["avatars"].items() if kind in (*types, UNKNOWN)}
-    total = sum(counts.values())
-    if biomarker_share is None and shares is not None:
-        biomarker_share = sum(n * shares[kind] for kind, n in counts.items()) / total
-    return types, biomarker_share or 0.0, total
+    total = sum(n for kind, n in facts["avatars"].items() if kind in (*types, UNKNOWN))
+    share = share_of_carriers(population, types) if biomarker_share is None else biomarker_share
+    return types, share or 0.0, total
 
 
-def _carriers(names: Sequence[str], n_trials: int, seed: int, share: float) -> Floats:
-    of_avatar = luck(seed, "new avatars")
+def _carriers(names: Sequence[str], n_trials: int, of_avatar: Luck, share: float) -> Floats:
     chances = np.stack([of_avatar(name, "biomarker").random(n_trials) for name in names], axis=1)
     return (chances < share).astype(float)
+
+
+def share_of_carriers(population: xr.Dataset, tumor_type: str | Sequence[str]) -> float | None:
+    """Share of the calibrated avatars of a tumour type that have the biomarker; None where there is none."""
+    facts = json.loads(population.attrs["cohort"])
+    shares = facts["biomarker_share"]
+    if shares is None:
+        return None
+    wanted = {name.casefold() for name in ([tumor_type] if isinstance(tumor_type, str) else tumor_type)}
+    counts = {kind: n for kind, n in facts["avatars"].items() if kind == UNKNOWN or kind.casefold() in wanted}
+    total = sum(counts.values())
+    return sum(n * shares[kind] for kind, n in counts.items()) / total if total else None
+
+
+def check_tumor_types(population: xr.Dataset, tumor_types: Sequence[str]) -> None:
+    """Raise InputError where a population has no avatars of a tumour type."""
+    facts = json.loads(population.attrs["cohort"])
+    _known_types(tumor_types, sorted({*facts["avatars"], *_names(population, "tumor_type")} - {UNKNOWN}))
 
 
 def _drawn(population: xr.Dataset, chosen: NDArray[np.int64]) -> Population:

@@ -90,11 +90,11 @@ def measured_volumes(
     Under constant treatment, or under the course of `arm`, with the mechanisms of `scenario`, whose whole cells take
     their chances from the streams of `fates`. Raises InputError for a mechanism that the kinetics cannot have.
     """
-    growth = _growth(cohort, mice, days, arm, scenario, fates)
+    growth = growth_of(cohort, mice, days, arm, scenario, fates)
     return caliper_volumes(growth, mice.log_start, cohort, deviates.surprises, days)
 
 
-def _growth(
+def growth_of(
     cohort: Cohort,
     mice: Mice | GradedMice,
     days: Floats,
@@ -102,6 +102,7 @@ def _growth(
     scenario: Scenario | None,
     fates: Luck | None,
 ) -> Growth:
+    """log(V/V0) of mice at `days`, block by block, without deceleration; arguments as `measured_volumes`."""
     if arm is None or (scenario is None and not arm.label):
         return lambda block: mice.log_growth(days, block)
     if isinstance(mice, GradedMice):
@@ -164,9 +165,13 @@ def removal_probability(seen: Floats, days: Floats, removal: Removal) -> Floats:
     baseline = seen[..., :1]
     relative = np.divide(seen, baseline, out=np.zeros_like(seen), where=baseline > 0)
     band = np.searchsorted(removal.from_relative_volume, relative, side="right") - 1
-    hazard = np.asarray(removal.hazard_per_day)[band]
-    removed: Floats = -np.expm1(-hazard * np.diff(days, append=days[-1]))
-    removed[..., (days < removal.from_day) | (days == 0.0)] = 0.0
+    return removal_by_band(days, removal)[np.arange(len(days)), band]
+
+
+def removal_by_band(days: Floats, removal: Removal) -> Floats:
+    """Probability (visit, band) that a mouse in a band of relative volume is removed at a visit."""
+    removed: Floats = -np.expm1(-np.asarray(removal.hazard_per_day) * np.diff(days, append=days[-1])[:, None])
+    removed[(days < removal.from_day) | (days == 0.0)] = 0.0
     return removed
 
 

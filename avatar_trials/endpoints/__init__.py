@@ -46,7 +46,7 @@ _MODULES = {
         "restricted_mean_difference",
     ),
     "paired": (
-        *("McNemar", "PairedTest", "mcnemar", "mcnemar_counts"),
+        *("McNemar", "PairedTest", "mcnemar", "mcnemar_counts", "paired_log_rank"),
         *("paired_prentice_wilcoxon", "paired_sign_test", "signed_rank"),
     ),
     "parametric": ("ParametricFit", "interval_parametric_survival", "parametric_survival"),

@@ -49,8 +49,10 @@ class Kappa:
     method: str
 
 
-def fisher_exact(table: ArrayLike) -> Floats:
-    """Two-sided p of Fisher's exact test of counts (..., 2, 2), shape (...).
+def fisher_exact(table: ArrayLike, *, alternative: str = "two-sided") -> Floats:
+    """p of Fisher's exact test of counts (..., 2, 2), shape (...).
+
+    alternative: "two-sided", or "greater": that the first cell is as large as seen or larger.
 
     The p is the probability, given the margins, of all tables no more likely than the one seen (Freeman and
     Halton 1951). With a margin of 0 only one table is possible: p is 1. ValueError for what are not counts.
@@ -60,6 +62,10 @@ def fisher_exact(table: ArrayLike) -> Floats:
     cells, log_weight = _possible(counts)
     probability = np.exp(log_weight)
     probability /= probability.sum(axis=-1, keepdims=True)
+    if alternative == "greater":
+        return np.minimum(1.0, np.where(cells >= seen[..., None], probability, 0.0).sum(axis=-1))
+    if alternative != "two-sided":
+        raise ValueError(f"unknown alternative {alternative!r}: expected two-sided or greater")
     own = np.take_along_axis(probability, seen[..., None] - cells[..., :1], axis=-1)
     return np.minimum(1.0, np.where(probability <= own * SAME_PROBABILITY, probability, 0.0).sum(axis=-1))
 

@@ -54,6 +54,7 @@ def relative_curves(day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
     """
     volume = np.asarray(volume_mm3, dtype=float)
     days = np.asarray(day, dtype=float)
+    in_order = days.ndim == 1 and bool((np.diff(days) >= 0).all())
     days, volume = np.broadcast_arrays(days, volume)
     if volume.ndim == 0 or volume.shape[-1] == 0:
         raise ValueError("day and volume_mm3 need a last dimension of at least one visit")
@@ -62,18 +63,18 @@ def relative_curves(day: ArrayLike, volume_mm3: ArrayLike) -> Curves:
     first_is_baseline = (days[..., 0] == 0) & (volume[..., 0] > 0)
     baseline = np.where(first_is_baseline, volume[..., 0], np.nan)[..., None]
     with np.errstate(invalid="ignore", over="ignore"):
-        change = 100.0 * (volume - baseline) / baseline
+        change = np.maximum(100.0 * (volume - baseline) / baseline, -100.0)
         # Rounded, a vanished tumour would change by a little more or less than -100 % at one baseline in thirteen.
-        change = np.where(
-            volume == 0.0, np.where(np.isnan(change), np.nan, -100.0), np.maximum(change, -100.0)
-        )
-    seen = np.isfinite(change) & np.isfinite(days)
+        change[(volume == 0.0) & ~np.isnan(change)] = -100.0
+    seen = np.isfinite(change)
+    if not in_order:
+        seen &= np.isfinite(days)
     if np.any(seen[..., 1:] & ~seen[..., :-1]):
         order = np.argsort(~seen, axis=-1, kind="stable")
         days, change, seen, volume = (
             np.take_along_axis(x, order, axis=-1) for x in (days, change, seen, volume)
         )
-    if np.any((days[..., 1:] < days[..., :-1]) & seen[..., 1:]):
+    if not in_order and np.any((days[..., 1:] < days[..., :-1]) & seen[..., 1:]):
         raise ValueError("visits must be in order of day")
     last = np.maximum(seen.sum(axis=-1) - 1, 0)
     return Curves(days, np.where(seen, change, np.nan), seen, last, np.where(seen, volume, np.nan))
@@ -122,16 +123,21 @@ def best_response(day: ArrayLike, volume_mm3: ArrayLike, rule: str) -> tuple[Flo
 
 def best_response_of(curves: Curves, rule: str) -> tuple[Floats, Floats]:
     """`best_response` of curves already relative to baseline."""
+    return _least(curves.change_pct, curves.day, _counted_for_best(curves, rule))
+
+
+def _counted_for_best(curves: Curves, rule: str) -> Bools:
     if rule != "pct_sheet":
-        return _least(curves.change_pct, curves.day, _late_visits(curves, rule))
+        return _late_visits(curves, rule)
     at_last = _at_last(curves)
     before_settled = curves.seen & (curves.day < SHEET_SETTLED_DAY)
-    grown = before_settled & (curves.change_pct >= SHEET_EXCURSION_PCT)
-    spoilt_later = np.flip(np.logical_or.accumulate(np.flip(grown & ~at_last, axis=-1), axis=-1), axis=-1)
+    grown = before_settled & (curves.change_pct >= SHEET_EXCURSION_PCT) & ~at_last
+    visit = np.arange(grown.shape[-1])
+    spoilt_later = visit <= np.where(grown, visit, -1).max(axis=-1, keepdims=True)
     # A last visit that has grown itself could only be chosen for want of others, and then it is chosen anyway.
     early = before_settled & (curves.day >= SHEET_EARLY_DAY) & ~spoilt_later
     admissible = early | (curves.seen & (curves.day >= SHEET_SETTLED_DAY))
-    return _least(curves.change_pct, curves.day, _or_last(admissible, curves))
+    return _or_last(admissible, curves)
 
 
 def best_average_response(day: ArrayLike, volume_mm3: ArrayLike, rule: str) -> tuple[Floats, Floats]:
@@ -147,13 +153,23 @@ def best_average_response(day: ArrayLike, volume_mm3: ArrayLike, rule: str) -> t
 
 def best_average_response_of(curves: Curves, rule: str) -> tuple[Floats, Floats]:
     """`best_average_response` of curves already relative to baseline."""
+    running_mean, counted = _running_mean(curves, rule)
+    return _least(running_mean, curves.day, counted)
+
+
+def _running_mean(curves: Curves, rule: str) -> tuple[Floats, Bools]:
+    """Running means, and the visits that count."""
     total = np.cumsum(np.where(curves.seen, curves.change_pct, 0.0), axis=-1)
     running_mean = total / np.arange(1, total.shape[-1] + 1)
     if rule == "pct_sheet":
-        counted = _or_last(curves.seen & (curves.day > SHEET_AVERAGE_AFTER_DAY), curves)
-    else:
-        counted = _late_visits(curves, rule)
-    return _least(running_mean, curves.day, counted)
+        return running_mean, _or_last(curves.seen & (curves.day > SHEET_AVERAGE_AFTER_DAY), curves)
+    return running_mean, _late_visits(curves, rule)
+
+
+def grade_of(curves: Curves, rule: str) -> NDArray[np.int8]:
+    """`mrecist_grade` of curves already relative to baseline."""
+    best = _least_value(curves.change_pct, _counted_for_best(curves, rule))
+    return mrecist_grade(best, _least_value(*_running_mean(curves, rule)))
 
 
 def mrecist(best_response_pct: ArrayLike, best_avg_response_pct: ArrayLike) -> NDArray[np.str_]:
@@ -162,14 +178,20 @@ def mrecist(best_response_pct: ArrayLike, best_avg_response_pct: ArrayLike) -> N
     PD, unless best < 35 and average < 30: SD; unless best < -50 and average < -20: PR; unless best < -95
     and average < -40: CR. All limits are strict (Gao et al. 2015, Methods).
     """
+    names = np.array([*reversed(CATEGORIES), ""], dtype="<U2")
+    return names[mrecist_grade(best_response_pct, best_avg_response_pct)]
+
+
+def mrecist_grade(best_response_pct: ArrayLike, best_avg_response_pct: ArrayLike) -> NDArray[np.int8]:
+    """`mrecist` as grades that order the categories: 0 PD, 1 SD, 2 PR, 3 CR; -1 where it is ""."""
     best, average = np.broadcast_arrays(
         np.asarray(best_response_pct, dtype=float), np.asarray(best_avg_response_pct, dtype=float)
     )
-    category = np.full(best.shape, "PD", dtype="<U2")
-    for name, best_below, average_below in CATEGORY_LIMITS_PCT:
-        category[(best < best_below) & (average < average_below)] = name
-    category[np.isnan(best) | np.isnan(average)] = ""
-    return category
+    grade = np.zeros(best.shape, dtype=np.int8)
+    for i, (_, best_below, average_below) in enumerate(CATEGORY_LIMITS_PCT):
+        grade[(best < best_below) & (average < average_below)] = i + 1
+    grade[np.isnan(best) | np.isnan(average)] = -1
+    return grade
 
 
 def depth_of_response(day: ArrayLike, volume_mm3: ArrayLike) -> Floats:
@@ -183,7 +205,7 @@ def depth_of_response(day: ArrayLike, volume_mm3: ArrayLike) -> Floats:
 
 def depth_of_response_of(curves: Curves) -> Floats:
     """`depth_of_response` of curves already relative to baseline."""
-    return _least(curves.change_pct, curves.day, after_baseline(curves))[0]
+    return _least_value(curves.change_pct, after_baseline(curves))
 
 
 def volume_to_diameter_pct(change_pct: ArrayLike) -> Floats:
@@ -259,6 +281,11 @@ def _or_last(counted: Bools, curves: Curves) -> Bools:
 def at_visit(values: Floats, index: NDArray[np.intp]) -> Floats:
     """`values` (..., visit) at the visit of `index` (...)."""
     return np.take_along_axis(values, index[..., None], axis=-1)[..., 0]
+
+
+def _least_value(values: Floats, counted: Bools) -> Floats:
+    least = np.where(counted, values, np.inf).min(axis=-1)
+    return np.where(np.isposinf(least), np.nan, least)
 
 
 def _least(values: Floats, day: Floats, counted: Bools) -> tuple[Floats, Floats]:

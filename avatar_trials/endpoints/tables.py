@@ -108,3 +108,20 @@ def responses(day: Floats, volume: Floats, rule: str, doubling: str) -> dict[str
         "time_to_doubling_days": time,
         "doubled": doubled,
     }
+
+
+def outcomes(day: Floats, volume: Floats, rule: str, doubling: str) -> dict[str, np.ndarray]:
+    """What arms are compared by, arrays (...) of curves (..., visit), without the rest of `responses`.
+
+    grade: `mrecist_grade`; depth_pct; time_days and doubled. ValueError for an unknown `rule` or `doubling` variant.
+    """
+    kernels.check_doubling(doubling)
+    called = kernels.curves_under(rule, day, volume)
+    curves = kernels.relative_curves(day, volume) if rule == "xeva" else called
+    time, doubled = kernels.time_to_doubling_of(curves, doubling)
+    return {
+        "grade": kernels.grade_of(called, rule),
+        "depth_pct": kernels.depth_of_response_of(curves),
+        "time_days": time,
+        "doubled": doubled,
+    }

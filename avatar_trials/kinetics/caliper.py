@@ -31,3 +31,11 @@ def log_variance(
 def log_sd(volume: Array, delta_mm: Array, sigma_p: Array, floor_mm3: Array, xp: Namespace = np) -> Array:
     """Scale of the error of log volume, the root of `log_variance`."""
     return xp.sqrt(log_variance(volume, delta_mm, sigma_p, floor_mm3, xp))
+
+
+def student_t4(first: Array, second: Array, xp: Namespace = np) -> Array:
+    """Deviates of Student's t with 4 degrees of freedom from uniform ones in [0, 1), independent of one another.
+
+    sqrt(4 (U^-1/2 - 1)) cos(2 pi V): the polar method for t (Bailey 1994, Math. Comp. 62:779).
+    """
+    return 2.0 * xp.sqrt(1.0 / xp.sqrt(1.0 - first) - 1.0) * xp.cos((2.0 * math.pi) * second)

@@ -58,6 +58,8 @@ def reading(
     value = expected + before.mean + missed
     seen = value >= limit
     kept = gain(squared, np.where(total > 0.0, total, 1.0))
+    if seen.all():
+        return value, Foreseen(before.mean + kept * missed, kept * caliper_squared)
     return value, Foreseen(
         np.where(seen, before.mean + kept * missed, before.mean),
         np.where(seen, kept * caliper_squared, squared),

@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": ("compare", "d.toml", "--models", "two_clone,graded_kill"),
     "emulate": ("emulate", "d.toml", "--posterior", str(FROZEN)),
     "new avatars": ("emulate", "d.toml", "--population", "pdxe_cm"),
+    "sweep": ("sweep", "d.toml"),
     "population": ("population", str(FROZEN), "--biomarker-share", "0.5"),
     "readout": ("readout", "trial.nc"),
     "agree": ("agree", "trial.nc", "v.csv"),
@@ -32,7 +33,7 @@ COMMANDS = {
     "metrics": ("metrics", "v.csv"),
     "certainty": ("certainty", "v.csv"),
 }
-FOLDERS = ("run", "compare", "agree", "checks")
+FOLDERS = ("run", "compare", "agree", "checks", "sweep")
 
 
 @pytest.fixture
