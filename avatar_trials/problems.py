@@ -31,7 +31,8 @@ class Problem:
     def __str__(self) -> str:
         parts = [self.file, "" if self.line is None else str(self.line), self.column]
         place = ":".join(part for part in parts if part)
-        sentence = f"{self.what}. {self.fix}" if self.fix else self.what
+        stop = "" if self.what.endswith(("?", ".")) else "."
+        sentence = f"{self.what}{stop} {self.fix}" if self.fix else self.what
         return _one_line(f"{place} [{self.code}] {sentence}".strip())
 
 
