@@ -58,6 +58,12 @@ class OutputError(InputError):
     exit_code = 3
 
 
+class ResourceError(InputError):
+    """What is asked for does not fit into this machine; nothing was computed. Exit code 3."""
+
+    exit_code = 3
+
+
 def errors_of(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The problems that refuse the input."""
     return tuple(problem for problem in problems if problem.severity == "error")

@@ -149,9 +149,11 @@ def write_run(
     """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass, and
     OutputError where a file cannot be written or is the volumes or one of those that `reads` names."""
     from avatar_trials.calibrate import gates_of, population_parameters, require_passed
+    from avatar_trials.emulate import require_room
 
     require_writable(run_files(folder), reads=(volumes, *reads))
     table = volumes_for(design, volumes)
+    require_room(design, len(table.avatars), len(design.measured_arms))
     mice = table.mice
     say(
         f"{mice['avatar'].nunique()} avatars, {len(mice)} mice, {len(table.rows):,} volumes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,8 @@ def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path
         seed=design.seed,
         tumor_types=design.cohort.tumor_types,
     )
-    cohort = _cohort(drawn, tree["posterior"].to_dataset(), design)
+    posterior = tree["posterior"].to_dataset()
+    cohort = _cohort(drawn, posterior, design, posterior.sizes["avatar"])
     trial = emulate_trials(cohort, design)
     passed = bool(read_stamp(tree).get("gates_passed", False))
     trial.attrs |= _told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
@@ -57,7 +59,8 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
         n_avatars=design.cohort.n_avatars,
         biomarker_share=design.cohort.biomarker_share,
     )
-    cohort = _cohort(drawn, population, design)
+    calibrated = sum(json.loads(population.attrs["cohort"])["avatars"].values())
+    cohort = _cohort(drawn, population, design, design.cohort.n_avatars or calibrated)
     trial = emulate_trials(cohort, design)
     words = f"{Path(name).stem}: {provenance(population)}"
     untried = untried_drugs(population, design.cohort.tumor_type, design.measured_arms)
@@ -103,10 +106,14 @@ def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:
         raise InputError(Problem("C101", "error", what, "Emulate it again with this design"))
 
 
-def _cohort(drawn: Callable[[], Cohort], source: xr.Dataset, design: TrialDesign) -> Cohort:
-    """The avatars that `drawn` draws; InputError with all it refuses and every arm of drugs `source` does not know."""
-    from avatar_trials.emulate import given_drugs
+def _cohort(drawn: Callable[[], Cohort], source: xr.Dataset, design: TrialDesign, n_avatars: int) -> Cohort:
+    """The avatars that `drawn` draws; InputError with all it refuses and every arm of drugs `source` does not know.
 
+    ResourceError, before anything is drawn, where memory does not hold the trials of `n_avatars`.
+    """
+    from avatar_trials.emulate import given_drugs, require_room
+
+    require_room(design, n_avatars, source.sizes["drug"])
     drugs = [str(name) for name in source["drug"].values]
     cohort: Cohort = together(drawn, *(partial(given_drugs, arm, drugs) for arm in design.measured_arms))[0]
     return cohort

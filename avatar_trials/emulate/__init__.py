@@ -8,7 +8,8 @@ from avatar_trials.emulate.population import (
     provenance,
     untried_drugs,
 )
-from avatar_trials.emulate.trial import emulate_trials, visit_days
+from avatar_trials.emulate.room import require_room, visit_days
+from avatar_trials.emulate.trial import emulate_trials
 
 __all__ = [
     "Cohort",
@@ -19,6 +20,7 @@ __all__ = [
     "given_drugs",
     "population_of",
     "provenance",
+    "require_room",
     "untried_drugs",
     "visit_days",
 ]
