@@ -16,6 +16,9 @@ from typing import Any, Final, Literal, cast, overload
 import numpy as np
 import xarray as xr
 
+from avatar_trials.hdf5 import strange_contents
+from avatar_trials.problems import InputError
+
 FILE_FORMAT: Final = 1
 DISTRIBUTION: Final = "avatar-trials"
 RECORDED_LIBRARIES: Final = (
@@ -146,18 +149,22 @@ def read_netcdf(path: Path | str, *, kind: Kind, allow_unstamped: bool = False) 
     """Read a whole posterior (DataTree), trial, population or strategies (Dataset) into memory and close the file.
 
     Raises StampError when the file is missing, changed since it was written, cut short, of another kind or of a later
-    format. A file without a manifest or a stamp is refused unless `allow_unstamped`.
+    format, or holds more than numbers and text of its own; ResourceError where memory does not hold it. A file without
+    a manifest or a stamp is refused unless `allow_unstamped`.
     """
     source = Path(path)
     if not source.is_file():
         raise StampError(f"{path}: there is no such file. Give the {kind} file that an earlier step wrote.")
     _verify(source, kind, allow_unstamped)
     try:
+        _refuse_strange(source, kind)
         # Older xarray turns numbers whose unit is "days" into time spans unless told not to.
         opened = xr.open_datatree(source, engine="h5netcdf", decode_times=False, decode_timedelta=False)
         with opened:
             tree = opened.load()
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (MemoryError, InputError, StampError):
+        raise
+    except Exception as error:
         size = source.stat().st_size
         raise StampError(
             f"{path}: not a readable {kind} file ({size:,} bytes; cut short, or no NetCDF). Write it again."
@@ -200,6 +207,14 @@ def _verify(source: Path, kind: Kind, allow_unstamped: bool) -> None:
         )
 
 
+def _refuse_strange(source: Path, kind: Kind) -> None:
+    strange = strange_contents(source)
+    if strange:
+        raise StampError(
+            f"{source}: not a {kind} file of this program: {'; '.join(strange)}. Take it from where it was made."
+        )
+
+
 def _is_netcdf(source: Path) -> bool:
     with source.open("rb") as file:
         return file.read(len(_SIGNATURE)) == _SIGNATURE
@@ -208,7 +223,8 @@ def _is_netcdf(source: Path) -> bool:
 def _check_stamp(tree: xr.DataTree, path: Path | str, kind: Kind, allow_unstamped: bool) -> None:
     try:
         stamp = read_stamp(tree)
-    except ValueError as error:
+        written_as = int(stamp.get("file_format", 0))
+    except (ValueError, TypeError, AttributeError) as error:
         raise StampError(f"{path}: its stamp cannot be read. Make the {kind} again.") from error
     if not stamp:
         if allow_unstamped:
@@ -218,7 +234,7 @@ def _check_stamp(tree: xr.DataTree, path: Path | str, kind: Kind, allow_unstampe
         )
     if stamp.get("kind") != kind:
         raise StampError(f"{path}: this is a {stamp.get('kind')} file, and a {kind} file is wanted here.")
-    if not 1 <= int(stamp.get("file_format", 0)) <= FILE_FORMAT:
+    if not 1 <= written_as <= FILE_FORMAT:
         raise StampError(
             f"{path}: written in file format {stamp.get('file_format')} by version {stamp.get('avatar_trials')}; "
             f"this version reads formats up to {FILE_FORMAT}. Update the program."

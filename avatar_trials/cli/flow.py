@@ -126,8 +126,12 @@ def finished(
 
 
 def read_posterior(path: Path, *, allow_unconverged: bool = False) -> xr.DataTree:
-    """Read posterior.nc. Raises StampError where it is damaged, or did not pass its gates and that is not allowed."""
+    """Read posterior.nc. Raises StampError where it is damaged, lacks something, or did not pass its gates and that is
+    not allowed."""
+    from avatar_trials.emulate import check_posterior
+
     tree = read_netcdf(path, kind="posterior")
+    check_posterior(tree, str(path))
     if not allow_unconverged and not read_stamp(tree).get("gates_passed", False):
         raise StampError(
             f"{path}: this posterior did not pass its convergence gates, so no trial may be read off it. "

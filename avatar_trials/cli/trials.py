@@ -82,8 +82,11 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
 
 
 def read_trial(path: Path) -> xr.Dataset:
-    """Read trial.nc; StampError where it is damaged or no trial."""
+    """Read trial.nc; StampError where it is damaged, no trial, or lacks something."""
+    from avatar_trials.emulate import check_trial
+
     trial = read_netcdf(path, kind="trial")
+    check_trial(trial, str(path))
     return trial
 
 

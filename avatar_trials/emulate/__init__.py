@@ -9,11 +9,14 @@ from avatar_trials.emulate.population import (
     untried_drugs,
 )
 from avatar_trials.emulate.room import require_room, visit_days
+from avatar_trials.emulate.soundness import check_posterior, check_trial
 from avatar_trials.emulate.trial import emulate_trials
 
 __all__ = [
     "Cohort",
     "check_population",
+    "check_posterior",
+    "check_trial",
     "cohort_from_population",
     "cohort_from_posterior",
     "emulate_trials",
