@@ -33,7 +33,7 @@ class Problem:
         place = ":".join(part for part in parts if part)
         stop = "" if self.what.endswith(("?", ".")) else "."
         sentence = f"{self.what}{stop} {self.fix}" if self.fix else self.what
-        return _one_line(f"{place} [{self.code}] {sentence}".strip())
+        return one_line(f"{place} [{self.code}] {sentence}".strip())
 
 
 class InputError(ValueError):
@@ -96,7 +96,7 @@ def problems_text(problems: Iterable[Problem], shown: int = SHOWN_PROBLEMS) -> s
     return "\n".join(lines)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Control characters and lone surrogates from the input escaped: a hostile cell must not draw on the terminal."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -9,7 +9,7 @@ import typer
 
 from avatar_trials.cli.options import Doubling, Rule, Volumes, known, told
 from avatar_trials.cli.outputs import require_writable
-from avatar_trials.problems import InputError, errors_of
+from avatar_trials.problems import InputError, errors_of, one_line
 from avatar_trials.seeds import SEED_LIMIT
 
 UNSURE = 0.8
@@ -33,7 +33,7 @@ def check(
         for problem in problems:
             print(problem)
         refused |= bool(errors_of(problems))
-        print(f"{file}: {'refused' if errors_of(problems) else 'can be used'}")
+        print(f"{one_line(str(file))}: {'refused' if errors_of(problems) else 'can be used'}")
     if refused:
         raise typer.Exit(InputError.exit_code)
 

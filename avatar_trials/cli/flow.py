@@ -68,7 +68,7 @@ def volumes_for(design: TrialDesign, volumes: Path | None, *, every_arm: bool = 
 
 def _embedded(panel: str) -> GrowthTable:
     """An embedded panel, by its name: where this program is installed is nobody's business in a file."""
-    table = read_volumes(find_card("panels", panel))
+    table = read_volumes(find_card("panels", panel, confined=True))
     name = f"{panel}.csv"
     notices = tuple(replace(notice, file=name) for notice in table.notices)
     return replace(table, source=name, notices=notices)
@@ -76,7 +76,7 @@ def _embedded(panel: str) -> GrowthTable:
 
 def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
     """The model card that a design names, beside the design file or in the library."""
-    return load_model(design.model, beside=design_path.parent if design_path else None)
+    return load_model(design.model, beside=design_path.parent if design_path else None, confined=True)
 
 
 def calibrated(
@@ -131,12 +131,12 @@ def read_posterior(path: Path, *, allow_unconverged: bool = False) -> xr.DataTre
     from avatar_trials.emulate import check_posterior
 
     tree = read_netcdf(path, kind="posterior")
-    check_posterior(tree, str(path))
     if not allow_unconverged and not read_stamp(tree).get("gates_passed", False):
         raise StampError(
             f"{path}: this posterior did not pass its convergence gates, so no trial may be read off it. "
             "Calibrate with more draws or another model card, or give --allow-unconverged to look at it all the same."
         )
+    check_posterior(tree, str(path))
     return tree
 
 

@@ -141,6 +141,7 @@ def test_a_population_that_lacks_something(
     assert "Make it again from its posterior" in line
 
 
+@pytest.mark.bad_input(54, 90, 100)
 @pytest.mark.parametrize("source", [("--population", "pdxe_cm"), ("--posterior", str(FROZEN))])
 def test_every_arm_of_unknown_drugs_is_told(refused: Refused, source: tuple[str, str]) -> None:
     other = DESIGN.replace('"encorafenib"', '"vemurafenib"').replace("encorafenib + bin", "cobi + bin")
