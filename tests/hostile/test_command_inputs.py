@@ -3,6 +3,7 @@ before anything is sampled or emulated."""
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -279,3 +280,25 @@ def test_memory_is_asked_of_the_machine() -> None:
 def test_an_option_out_of_its_range(refused: Refused, arguments: tuple[str, ...]) -> None:
     Path("v.csv").write_text(VOLUMES, "utf-8")
     assert f"Invalid value for '{arguments[-2]}'" in refused(2, *arguments)[-1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_terminal_that_cannot_show_a_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """Nor a file name that is no text: both are shown escaped, and nothing stops for them."""
+    monkeypatch.chdir(tmp_path)
+    name = "n\udcff\u9f20.csv"
+    shown = {stream: io.TextIOWrapper(io.BytesIO(), encoding=encoding) for stream in ("stdout", "stderr")}
+    for stream, wrapper in shown.items():
+        monkeypatch.setattr(sys, stream, wrapper)
+    for content, code in ((VOLUMES, 0), ("", 2)):
+        Path(name).write_text(content.replace("A-1", "\u9f20-1"), "utf-8")
+        monkeypatch.setattr(sys, "argv", ["avatar-trials", "check", name])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == code
+    shown["stdout"].flush()
+    told = shown["stdout"].buffer.getvalue().decode(encoding)
+    assert "n\\udcff" in told
+    assert told.splitlines()[-1].endswith("refused")

@@ -395,6 +395,17 @@ def test_ids_are_text(name: str, tmp_path: Path) -> None:
     assert set(result.rows["avatar"]) == {name, "1", "100000"}
 
 
+@pytest.mark.bad_input(49)
+@pytest.mark.parametrize("name", ["None", "NA", "nan", "null"])
+def test_arms_are_text(name: str, tmp_path: Path) -> None:
+    """Beside untreated mice a drug of this name; without any, perhaps the untreated arm: asked, not guessed."""
+    lines = [f"A-1,{name},0,200", f"A-1,{name},12,300"]
+    assert set(read_volumes(saved(tmp_path, with_lines(*lines))).rows["arm"]) == {"untreated", name}
+    alone = read_volumes(saved(tmp_path, table(*lines)))
+    asked = told(list(alone.notices), Case("", "", "D55", "no arm is called 'untreated'", severity="warning"))
+    assert (name in asked.fix) == (name == "None")
+
+
 @pytest.mark.bad_input(43)
 def test_composed_and_decomposed_names_are_one(tmp_path: Path) -> None:
     result = read_volumes(saved(tmp_path, table("\u00e9-1,x,0,200", "e\u0301-1,x,12,300")))
