@@ -12,6 +12,7 @@ from typing import Any
 
 import pydantic
 
+from avatar_trials.benchmark_cards import Benchmark
 from avatar_trials.designs import TrialDesign
 from avatar_trials.interaction_cards import InteractionCard
 from avatar_trials.library import find_card, known
@@ -68,6 +69,13 @@ def load_interactions(name_or_path: str | Path) -> InteractionCard:
     shown = str(name_or_path)
     content, raw, text = _read(find_card("interactions", name_or_path), shown)
     return _validated(InteractionCard, content, raw, text, shown)
+
+
+def load_benchmark(name_or_path: str | Path) -> Benchmark:
+    """Read a benchmark card by name or path. Raises InputError with every problem and its line."""
+    shown = str(name_or_path)
+    content, raw, text = _read(find_card("benchmarks", name_or_path), shown)
+    return _validated(Benchmark, content, raw, text, shown)
 
 
 def _read(path: Path, shown: str) -> tuple[dict[str, Any], bytes, str]:
@@ -135,7 +143,7 @@ def _with_inherited(
     return inherit(inherited, content), above + raw, text
 
 
-def _validated[CardType: (ModelCard, TrialDesign, InteractionCard, StrategyDesign)](
+def _validated[CardType: (ModelCard, TrialDesign, InteractionCard, StrategyDesign, Benchmark)](
     kind: type[CardType], content: dict[str, Any], raw: bytes, text: str, shown: str
 ) -> CardType:
     if "sha256" in content:
@@ -191,7 +199,7 @@ def _line(text: str, place: tuple[str, ...]) -> int | None:
 
 
 def check_card(path: str | Path) -> list[Problem]:
-    """Problems of a design, model card or interaction card file; never raises for what the file holds."""
+    """Problems of a card file of any kind; never raises for what the file holds."""
     try:
         text = _bytes(find_card("trial_designs", path), str(path)).decode("utf-8", "replace")
         if re.search(r"^\s*(kinetics|extends)\s*=", text, re.MULTILINE):
@@ -200,6 +208,8 @@ def check_card(path: str | Path) -> list[Problem]:
             load_interactions(path)
         elif re.search(r"^\s*(\[\[strategies\]\]|strategies\s*=)", text, re.MULTILINE):
             load_strategies(path)
+        elif re.search(r"^\s*citation\s*=", text, re.MULTILINE):
+            load_benchmark(path)
         else:
             return doubts_of(load_design(path), path)
     except InputError as error:

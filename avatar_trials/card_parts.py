@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from avatar_trials.arms import canonical_arm
+from avatar_trials.kinetics.families import Family
 
 SHAPES = {
     "normal": "N({0:g}, {1:g})",
     "lognormal": "LN(median {0:g}, log-SD {1:g})",
     "beta": "Beta({0:g}, {1:g})",
+    "logitnormal": "logit-N(median {0:g}, logit-SD {1:g})",
 }
 
 
@@ -45,10 +48,11 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Law(Card):
-    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta)."""
+class Distribution(Card):
+    """A distribution. `location`, `scale`: mean, SD (normal); median, log-SD (lognormal); a, b (beta); median, SD of
+    the logit (logitnormal, of what is assumed alone)."""
 
-    distribution: Literal["normal", "lognormal", "beta"]
+    distribution: str
     location: Number
     scale: Positive
     unit: str
@@ -61,6 +65,10 @@ class Law(Card):
             raise ValueError(
                 f"location of a {self.distribution} prior must be above 0, got {self.location:g}"
             )
+        if self.distribution == "logitnormal" and self.location >= 1:
+            raise ValueError(
+                f"location of a logitnormal law is a share between 0 and 1, got {self.location:g}"
+            )
         return self
 
     def draws(self, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -69,7 +77,19 @@ class Law(Card):
             return rng.normal(self.location, self.scale, size)
         if self.distribution == "lognormal":
             return rng.lognormal(np.log(self.location), self.scale, size)
+        if self.distribution == "logitnormal":
+            odds = np.exp(rng.normal(np.log(self.location / (1.0 - self.location)), self.scale, size))
+            return odds / (1.0 + odds)
         return rng.beta(self.location, self.scale, size)
+
+    def __str__(self) -> str:
+        return SHAPES[self.distribution].format(self.location, self.scale)
+
+
+class Law(Distribution):
+    """A distribution that a sampler knows."""
+
+    distribution: Literal["normal", "lognormal", "beta"]
 
     @property
     def law(self) -> Any:
@@ -82,9 +102,6 @@ class Law(Card):
             return stats.lognorm(self.scale, scale=self.location)
         return stats.beta(self.location, self.scale)
 
-    def __str__(self) -> str:
-        return SHAPES[self.distribution].format(self.location, self.scale)
-
 
 class Prior(Law):
     """Prior of one parameter of a model card."""
@@ -92,9 +109,10 @@ class Prior(Law):
     by: By = None
 
 
-class Assumed(Law):
+class Assumed(Distribution):
     """What a scenario assumes of a parameter: one draw a replicate trial, or one for each avatar."""
 
+    distribution: Literal["normal", "lognormal", "beta", "logitnormal"]
     by: Literal["avatar"] | None = None
 
 
@@ -112,3 +130,33 @@ FITTING: dict[Support, tuple[str, ...]] = {
     "positive": ("lognormal", "beta"),
     "share": ("beta",),
 }
+
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "real": (lambda value: True, "a number"),
+    "positive": (lambda value: value > 0, "above 0"),
+    "not negative": (lambda value: value >= 0, "0 or above"),
+    "share": (lambda value: 0 <= value <= 1, "between 0 and 1"),
+}
+
+
+def unfit(family: Family, given: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong with a family's parameters as a design gives them: missing, unknown, out of range."""
+    if given is None:
+        return []
+    known = {parameter.name: parameter for parameter in family.parameters}
+    missing = [p.name for p in family.parameters if p.default is None and p.name not in given]
+    problems = [f"{family.name} needs {name} ({known[name].unit}: {known[name].meaning})" for name in missing]
+    for name, value in given.items():
+        if name not in known:
+            problems.append(f"{family.name} has no {name}; it has {', '.join(known)}")
+            continue
+        support = known[name].support
+        if isinstance(value, Assumed):
+            if (
+                support != "real"
+                and value.distribution not in FITTING["share" if support == "share" else "positive"]
+            ):
+                problems.append(f"{family.name} {name} cannot have a {value.distribution} prior")
+        elif not RANGES[support][0](value):
+            problems.append(f"{family.name} {name} must be {RANGES[support][1]}, got {value:g}")
+    return problems

@@ -1,17 +1,17 @@
-"""Trial designs: cohort, arms and their courses, scenario, visits, stopping rules, endpoints."""
+"""Trial designs: cohort, arms and their courses, scenario, visits, stopping rules, endpoints, patients."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 from pydantic import Field
 
 from avatar_trials.arms import UNTREATED
-from avatar_trials.card_parts import FITTING, Arm, Assumed, Card, Fraction, Number, Positive, Whole
-from avatar_trials.kinetics.families import MECHANISMS, Family
+from avatar_trials.card_parts import Arm, Assumed, Card, Fraction, Number, Positive, Whole, unfit
+from avatar_trials.kinetics.families import MECHANISMS
+from avatar_trials.patient_cards import Patients
 
 
 class ArmSpec(Card):
@@ -181,7 +181,7 @@ class Mechanism(Card):
     @pydantic.model_validator(mode="after")
     def _complete(self) -> Mechanism:
         problems = [
-            problem for name, family in MECHANISMS.items() for problem in _unfit(family, getattr(self, name))
+            problem for name, family in MECHANISMS.items() for problem in unfit(family, getattr(self, name))
         ]
         if self.chance is not None and (self.persistence is not None or self.niche is not None):
             problems.append("chance follows clones that do not switch: not beside persistence or niche")
@@ -210,36 +210,6 @@ class Mechanism(Card):
         }
 
 
-RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
-    "real": (lambda value: True, "a number"),
-    "positive": (lambda value: value > 0, "above 0"),
-    "not negative": (lambda value: value >= 0, "0 or above"),
-    "share": (lambda value: 0 <= value <= 1, "between 0 and 1"),
-}
-
-
-def _unfit(family: Family, given: dict[str, Any] | None) -> list[str]:
-    if given is None:
-        return []
-    known = {parameter.name: parameter for parameter in family.parameters}
-    missing = [p.name for p in family.parameters if p.default is None and p.name not in given]
-    problems = [f"{family.name} needs {name} ({known[name].unit}: {known[name].meaning})" for name in missing]
-    for name, value in given.items():
-        if name not in known:
-            problems.append(f"{family.name} has no {name}; it has {', '.join(known)}")
-            continue
-        support = known[name].support
-        if isinstance(value, Assumed):
-            if (
-                support != "real"
-                and value.distribution not in FITTING["share" if support == "share" else "positive"]
-            ):
-                problems.append(f"{family.name} {name} cannot have a {value.distribution} prior")
-        elif not RANGES[support][0](value):
-            problems.append(f"{family.name} {name} must be {RANGES[support][1]}, got {value:g}")
-    return problems
-
-
 class TrialDesign(Card):
     """A one-mouse-per-avatar trial: cohort, arms, visits, stopping rules, endpoints, replicates and seed."""
 
@@ -256,6 +226,7 @@ class TrialDesign(Card):
     stopping: Stopping
     endpoints: Endpoints
     mechanism: Mechanism | None = None
+    patients: Patients | None = None
     sha256: str = ""
 
     @pydantic.field_validator("arms")

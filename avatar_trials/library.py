@@ -9,13 +9,14 @@ from typing import Final, Literal, get_args
 
 from avatar_trials.problems import InputError, Problem
 
-Kind = Literal["models", "trial_designs", "interactions", "panels", "populations"]
+Kind = Literal["models", "trial_designs", "interactions", "benchmarks", "panels", "populations"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _SUFFIX: Final[dict[str, str]] = {
     "models": ".toml",
     "trial_designs": ".toml",
     "interactions": ".toml",
+    "benchmarks": ".toml",
     "panels": ".csv",
     "populations": ".nc",
 }
@@ -23,9 +24,12 @@ _CALLED: Final[dict[str, str]] = {
     "models": "model card",
     "trial_designs": "trial design",
     "interactions": "interaction card",
+    "benchmarks": "benchmark card",
     "panels": "panel",
     "populations": "population",
 }
+# A shelf of its own in the same folder: systems known from elsewhere, told apart from studies.
+_SHELVES: Final[dict[str, str]] = {"trial_designs": "presets"}
 _IN_PACKAGE: Final = ("panels", "populations")
 _TRUTH_MARK: Final = "truth"
 
@@ -33,7 +37,7 @@ _TRUTH_MARK: Final = "truth"
 def find_card(
     kind: Kind, name_or_path: str | Path, *, beside: Path | None = None, confined: bool = False
 ) -> Path:
-    """The file of a model card, a trial design, an interaction card, a panel or a population.
+    """The file of a model card, a trial design, an interaction or benchmark card, a panel or a population.
 
     What holds a folder separator or ends in the kind's suffix is a path, and only a path: a mistyped path never
     falls back to a library card of the same name. A relative path is looked for in the working folder, then in
@@ -111,7 +115,17 @@ def _folders(kind: Kind) -> list[Path]:
         # Beside an installed package lie other people's packages, and one of them may be called "models".
         if (_PACKAGE.parent / "pyproject.toml").is_file():
             folders.append(_PACKAGE.parent / kind)
+    if kind in _SHELVES:
+        folders += [folder / _SHELVES[kind] for folder in folders]
     return [folder for folder in folders if folder.is_dir()]
+
+
+def is_preset(name: str) -> bool:
+    """Whether a trial design's name is that of a preset: a known system with the checks that it must pass."""
+    return any(
+        folder.name == "presets" and (folder / f"{name}.toml").is_file()
+        for folder in _folders("trial_designs")
+    )
 
 
 def _missing(kind: Kind, text: str) -> Problem:

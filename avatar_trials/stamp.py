@@ -34,7 +34,7 @@ RECORDED_LIBRARIES: Final = (
     "xarray",
 )
 
-Kind = Literal["posterior", "trial", "population", "strategies"]
+Kind = Literal["posterior", "trial", "population", "patients", "strategies"]
 
 _KIND_OF: Final[dict[type, str]] = {xr.DataTree: "posterior", xr.Dataset: "trial"}
 _FILTERS: Final = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
@@ -99,7 +99,7 @@ def read_stamp(obj: xr.Dataset | xr.DataTree) -> dict[str, Any]:
 def write_netcdf(
     obj: xr.Dataset | xr.DataTree, path: Path | str, stamp: Mapping[str, Any], *, kind: Kind | None = None
 ) -> None:
-    """Write a posterior (DataTree), a trial, a population or strategies (Dataset) as NetCDF.
+    """Write a posterior (DataTree), a trial, patients, a population or strategies (Dataset) as NetCDF.
 
     `path.sha256` is written beside it. Without `kind` a Dataset is a trial.
 
@@ -143,10 +143,13 @@ def read_netcdf(
 ) -> xr.DataTree: ...
 @overload
 def read_netcdf(
-    path: Path | str, *, kind: Literal["trial", "population", "strategies"], allow_unstamped: bool = False
+    path: Path | str,
+    *,
+    kind: Literal["trial", "population", "patients", "strategies"],
+    allow_unstamped: bool = False,
 ) -> xr.Dataset: ...
 def read_netcdf(path: Path | str, *, kind: Kind, allow_unstamped: bool = False) -> xr.Dataset | xr.DataTree:
-    """Read a whole posterior (DataTree), trial, population or strategies (Dataset) into memory and close the file.
+    """Read a whole posterior (DataTree), trial, population, patients or strategies (Dataset) into memory, and close it.
 
     Raises StampError when the file is missing, changed since it was written, cut short, of another kind or of a later
     format, or holds more than numbers and text of its own; ResourceError where memory does not hold it. A file without

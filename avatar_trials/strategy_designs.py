@@ -114,12 +114,19 @@ class Scoring(Card):
     """The observed progression that counts, against the line's own baseline or its nadir, and how differences are told.
 
     `progression`: recist_volume (V >= 1.728 of the nadir), doubling_of_nadir (2), baseline_volume (1.728 of the volume
-    at the start of the line), doubling (2); never below `floor_mm3`, at `confirmed_by` visits in a row.
+    at the start of the line), doubling (2); never below `floor_mm3`, nor with less than `least_increase_mm` of
+    diameter above the reference (RECIST: 5 mm), at `confirmed_by` visits in a row. `nadir`: of_line, the least since
+    the line's first dose whatever was paused, as in RECIST 1.1; since_resumed, anew whenever drug is resumed, which
+    flatters pauses. `landmarks_days`: on which the share
+    without progression is told.
     """
 
     progression: Literal["recist_volume", "doubling_of_nadir", "baseline_volume", "doubling"]
     floor_mm3: Positive = 30.0
+    least_increase_mm: NotNegative = 0.0
+    nadir: Literal["of_line", "since_resumed"] = "of_line"
     confirmed_by: Annotated[Whole, Field(ge=1, le=10)] = 1
+    landmarks_days: tuple[Positive, ...] = ()
     reference: str = ""
     level: Fraction = 0.9
     resamples: Annotated[Whole, Field(ge=50, le=100_000)] = 500
@@ -132,8 +139,32 @@ class StrategySpec(Card):
     rule: Rule
 
 
+class CheckSpec(Card):
+    """What a comparison must show: an endpoint of a strategy, or its difference from strategy `than`, lies between
+    `least` and `most`. `basis`: whether the number was calibrated to, is a prediction, or follows from what is assumed.
+    """
+
+    what: Annotated[str, Field(min_length=1)]
+    strategy: str
+    endpoint: str
+    than: str | None = None
+    least: Number | None = None
+    most: Number | None = None
+    basis: Literal["calibrated", "predicted", "assumed"]
+    source: str
+
+    @pydantic.model_validator(mode="after")
+    def _between(self) -> CheckSpec:
+        if self.least is None and self.most is None:
+            raise ValueError("needs least, most, or both")
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError(f"least {self.least:g} must not be above most {self.most:g}")
+        return self
+
+
 class StrategyDesign(Card):
-    """Strategies compared on the same avatars."""
+    """Strategies compared on the same avatars. `calibrated`, `predicted`: in words, what of it was calibrated on what,
+    and what is foreseen from that; `checks`: what it must show."""
 
     schema_version: Literal[1]
     name: str
@@ -148,6 +179,9 @@ class StrategyDesign(Card):
     toxicity: ToxicitySpec | None = None
     stopping: StrategyStopping
     scoring: Scoring
+    calibrated: str = ""
+    predicted: str = ""
+    checks: tuple[CheckSpec, ...] = ()
     sha256: str = ""
 
     @property
@@ -173,9 +207,10 @@ class StrategyDesign(Card):
     @property
     def words(self) -> str:
         """What is assumed, for everything that is read off the comparison."""
-        return "; ".join(
-            part for part in (f"tumours: {self.tumour.source}", self.words_beside_tumours) if part
-        )
+        parts = [f"calibrated by hand: {self.calibrated}"] if self.calibrated else []
+        parts += [f"predicted: {self.predicted}"] if self.predicted else []
+        parts += [f"tumours: {self.tumour.source}", self.words_beside_tumours]
+        return "; ".join(part for part in parts if part)
 
     @property
     def words_beside_tumours(self) -> str:
@@ -210,6 +245,11 @@ class StrategyDesign(Card):
                     yield f"strategy {spec.name!r} decides by {need}, which [monitoring] does not have"
         if self.reference not in self.strategy_names:
             yield f"scoring.reference {self.reference!r} is no strategy; there are {', '.join(self.strategy_names)}"
+        for check in self.checks:
+            for name in (check.strategy, check.than):
+                if name is not None and name not in self.strategy_names:
+                    there = ", ".join(self.strategy_names)
+                    yield f"check {check.what!r} names no strategy: {name!r}; there are {there}"
         biopsy = self.monitoring.biopsy
         for name in biopsy.presence if biopsy is not None else ():
             if name not in self.clones:

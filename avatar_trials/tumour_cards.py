@@ -20,19 +20,28 @@ Sensitivities = dict[str, NotNegative]
 
 
 class DrugSpec(Card):
-    """A drug's log-kill rate (1/day) of sensitive cells at full dose."""
+    """A drug's log-kill rate (1/day) of sensitive cells at full dose.
+
+    `beyond_growth`: the rate is that at which sensitive cells shrink, and the kill that much above their growth.
+    `fails_in`: share of avatars of which it kills no cell at all; those that fail one drug are the first to fail
+    another.
+    """
 
     kill: Drawn
+    beyond_growth: bool = False
+    fails_in: Share = 0.0
 
 
 class CloneSpec(Card):
     """A genotype. `share` of cells at day 0; the first clone has what the others leave.
 
-    `drivers`: sensitivities, driver by driver; a clone dies as its least inhibited driver does.
+    `drivers`: sensitivities, driver by driver; a clone dies as its least inhibited driver does. `part_of`: another
+    clone, of whose cells the share is taken and whose growth it has.
     """
 
     name: str
     share: Drawn | None = None
+    part_of: str | None = None
     fitness_cost: Drawn = 0.0
     drivers: tuple[Sensitivities, ...] = ({},)
 
@@ -47,7 +56,8 @@ class MutationSpec(Card):
 
 
 class PersistenceSpec(Card):
-    """Persisters, as in `kinetics.tumour.Persistence`; `killed_by`: sensitivities of the drivers that guard them."""
+    """Persisters, as in `kinetics.tumour.Persistence`; `killed_by`: sensitivities of the drivers that guard them;
+    `induced_fold`, `woken_fold`: factors by drug of the rates of switching, of drugs that change these."""
 
     induced: Drawn
     woken: Drawn
@@ -56,19 +66,36 @@ class PersistenceSpec(Card):
     share: Drawn = 0.0
     inducing: tuple[str, ...] = ()
     killed_by: tuple[dict[str, NotNegative], ...] = ()
+    induced_fold: dict[str, NotNegative] = Field(default_factory=dict)
+    woken_fold: dict[str, NotNegative] = Field(default_factory=dict)
 
 
 class NicheSpec(Card):
-    """A protected compartment, as in `kinetics.tumour.Niche`."""
+    """A protected compartment, as in `kinetics.tumour.Niche`; `spares`: drugs it does not protect from."""
 
     share: Drawn
     protection: Drawn
     entering: Drawn = 0.0
     leaving: Drawn = 0.0
+    spares: tuple[str, ...] = ()
+
+
+class TypeSpec(Card):
+    """A type of tumours, or a biomarker's level: how many avatars have it (as a weight), and factors of their growth
+    and of drugs' kills, 1 unless given."""
+
+    weight: Positive = 1.0
+    growth: Positive = 1.0
+    kill: dict[str, NotNegative] = Field(default_factory=dict)
+    source: str
 
 
 class TumourSpec(Card):
-    """What tumours are assumed to be: nothing of it was calibrated on a mouse."""
+    """What tumours are assumed to be: nothing of it was calibrated on a mouse.
+
+    `types`: each avatar is of one of them, by lot. `others_at_most`: where the drawn shares of all clones but the first
+    add up to more, they are scaled down to this sum; a problem unless given.
+    """
 
     source: str
     start_mm3: Drawn
@@ -79,9 +106,11 @@ class TumourSpec(Card):
     antagonism: Drawn = 0.0
     drugs: dict[str, DrugSpec] = Field(min_length=1)
     clones: tuple[CloneSpec, ...] = Field(min_length=1)
+    others_at_most: Share | None = None
     mutations: tuple[MutationSpec, ...] = ()
     persistence: PersistenceSpec | None = None
     niche: NicheSpec | None = None
+    types: dict[str, TypeSpec] = Field(default_factory=dict)
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> TumourSpec:
@@ -97,6 +126,7 @@ class TumourSpec(Card):
         for place, clone in enumerate(self.clones):
             if (place == 0) != (clone.share is None):
                 yield f"clone {clone.name!r}: the first clone has no share of its own, every other one has one"
+            yield from self._nested(clone, place)
             yield from _unknown(clone.drivers, self.drugs, f"clone {clone.name!r}")
         for mutation in self.mutations:
             for name in (mutation.source, mutation.to):
@@ -107,6 +137,27 @@ class TumourSpec(Card):
             for name in self.persistence.inducing:
                 if name not in self.drugs:
                     yield f"persistence.inducing names no drug: {name!r}; the drugs are {', '.join(self.drugs)}"
+            for key in ("induced_fold", "woken_fold"):
+                yield from _unknown((getattr(self.persistence, key),), self.drugs, f"persistence.{key}")
+
+        for name in () if self.niche is None else self.niche.spares:
+            if name not in self.drugs:
+                yield f"niche.spares names no drug: {name!r}; the drugs are {', '.join(self.drugs)}"
+        for name, one in self.types.items():
+            yield from _unknown((one.kill,), self.drugs, f"type {name!r}")
+
+    def _nested(self, clone: CloneSpec, place: int) -> Iterator[str]:
+        if clone.part_of is None:
+            return
+        whole = [one.name for one in self.clones[1:place] if one.part_of is None]
+        if clone.part_of not in whole:
+            there = ", ".join(whole) or "none"
+            yield (
+                f"clone {clone.name!r} is part of {clone.part_of!r}: it must be a clone before it, neither the first "
+                f"nor a part itself; there is {there}"
+            )
+        if clone.fitness_cost != 0.0:
+            yield f"clone {clone.name!r} has a fitness_cost, and grows as {clone.part_of!r} does, which it is a part of"
 
     def _ranges(self) -> Iterator[str]:
         positive = {"start_mm3": self.start_mm3, "growth": self.growth, "exponent": self.exponent}

@@ -155,7 +155,10 @@ def follow_one(
         if visit == 0:
             reference = volume
         elif not failed and (on_drug or not ever):
+            risen = (6 * reference / math.pi) ** (1 / 3) + design.scoring.least_increase_mm
             over = volume >= max(ratio * reference, design.scoring.floor_mm3)
+            if design.scoring.least_increase_mm:
+                over = over and volume >= math.pi / 6 * risen**3
             in_a_row = in_a_row + 1 if over else 0
             progressed = in_a_row >= design.scoring.confirmed_by
             if of_nadir:
@@ -209,7 +212,8 @@ def follow_one(
             left = math.exp(-gap / toxic.days_to_plateau)
             rest, drug_loss = own + (rest - own) * left, taken + (drug_loss - taken) * left
         on = any(given)
-        if on and (not dosed or (of_nadir and ever and not on_drug)):
+        anew = of_nadir and design.scoring.nadir == "since_resumed" and ever and not on_drug
+        if on and (not dosed or anew):
             reference = volume
         dosed = dosed or on
         on_drug, ever = on, ever or on

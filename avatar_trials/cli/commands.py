@@ -8,6 +8,7 @@ import typer
 
 from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
+from avatar_trials.cli.commands_of_patients import avatars_needed, benchmark, patients
 from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_strategies import compare_strategies
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
@@ -28,9 +29,10 @@ app = typer.Typer(
 
 
 def list_library() -> None:
-    """List the trial designs, model cards, interaction cards, populations and panels that come with the program."""
+    """List the designs, model and interaction cards, benchmarks, populations and panels of the program."""
     from avatar_trials.card_files import (
         compares_strategies,
+        load_benchmark,
         load_design,
         load_interactions,
         load_model,
@@ -38,16 +40,21 @@ def list_library() -> None:
     )
     from avatar_trials.cli import populations
     from avatar_trials.emulate import provenance
-    from avatar_trials.library import known
+    from avatar_trials.library import is_preset, known
 
     designs = known("trial_designs")
     print("Trial designs")
     for name in designs:
         if not compares_strategies(name):
             print(f"  {name}: {load_design(name).title}")
+    of_strategies = [name for name in designs if compares_strategies(name)]
     print("Designs that compare strategies (for compare-strategies)")
-    for name in designs:
-        if compares_strategies(name):
+    for name in of_strategies:
+        if not is_preset(name):
+            print(f"  {name}: {load_strategies(name).title}")
+    print("Presets: known systems with the checks they pass (for compare-strategies)")
+    for name in of_strategies:
+        if is_preset(name):
             print(f"  {name}: {load_strategies(name).title}")
     print("Model cards")
     for name in known("models"):
@@ -55,6 +62,9 @@ def list_library() -> None:
     print("Interaction cards")
     for name in known("interactions"):
         print(f"  {name}: {load_interactions(name).title}")
+    print("Benchmarks (clinical trials)")
+    for name in known("benchmarks"):
+        print(f"  {name}: {load_benchmark(name).title}")
     names = known("populations")
     if names:
         print("Populations (new avatars are drawn from them)")
@@ -67,7 +77,8 @@ def list_library() -> None:
 
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(predict_combination, compare_strategies, readout, agree, report, checks, compare),
+    *(predict_combination, compare_strategies, patients, benchmark, avatars_needed),
+    *(readout, agree, report, checks, compare),
 )
 for command in IN_ORDER:
     app.command()(command)

@@ -63,15 +63,19 @@ def report(
         Path | None, typer.Option("--posterior", help="Posterior file; without it no predictive overlay.")
     ] = None,
     volumes: VolumesOption = None,
+    patients: Annotated[
+        Path | None, typer.Option("--patients", help="Patients file of the same trial, from `patients`.")
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write the report of a trial again, from its files."""
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow, readings, reports, trials
     from avatar_trials.cli.evidence import checked
+    from avatar_trials.cli.patients import read_patients
 
     chosen = load_design(design)
-    require_writable([out], reads=[*files_of(design, chosen), trial, posterior, volumes])
+    require_writable([out], reads=[*files_of(design, chosen), trial, posterior, volumes, patients])
     emulated = trials.read_trial(trial)
     trials.require_same_arms(emulated, chosen)
     tree = None if posterior is None else flow.read_posterior(posterior, allow_unconverged=True)
@@ -86,4 +90,6 @@ def report(
     if tree is not None:
         trials.require_same_card(tree, card)
         checks = checked(tree, card, chosen, emulated, table, readings.rules_of(emulated))
-    print(f"Report: {reports.reported(chosen, card, tree, emulated, table, result, out, checks).resolve()}")
+    behind = None if patients is None else read_patients(patients)
+    written = reports.reported(chosen, card, tree, emulated, table, result, out, checks, behind)
+    print(f"Report: {written.resolve()}")

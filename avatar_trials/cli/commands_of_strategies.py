@@ -40,7 +40,8 @@ def compare_strategies(
 ) -> None:
     """Compare treatment strategies on the same avatars: preemptive, reactive, adaptive, triggered by an assay.
 
-    Writes strategies.nc, strategies.csv and strategy_differences.csv.
+    Writes strategies.nc, strategies.csv and strategy_differences.csv, and strategy_checks.csv of a design with checks
+    (a failed check is told, not an error).
     """
     from avatar_trials.card_files import load_strategies
     from avatar_trials.cli import strategy_comparisons as comparisons
@@ -49,7 +50,7 @@ def compare_strategies(
     chosen = load_strategies(design)
     if avatars is not None:
         chosen = chosen.model_copy(update={"n_avatars": avatars})
-    written = comparisons.written_files(out)
+    written = comparisons.written_files(out, checks=bool(chosen.checks) and posterior is None)
     require_writable(written, reads=[find_card("trial_designs", design), posterior])
     if posterior is not None and avatars is not None:
         what, fix = "--avatars are assumed ones, and --posterior brings its own", "Leave one of the two out"

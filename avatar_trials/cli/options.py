@@ -84,6 +84,14 @@ def tell_kind(trial: xr.Dataset) -> None:
         print(f"SCENARIO: {trial.attrs['scenario']}.")
 
 
+def require_one_source(posterior: Path | None, population: str | None) -> None:
+    """InputError unless avatars come from exactly one of a posterior and a population."""
+    if (posterior is None) == (population is None):
+        what = "avatars are taken from exactly one of --posterior and --population"
+        fix = "Give --posterior FILE for calibrated avatars, or --population NAME for new ones (`list` shows names)"
+        raise InputError(Problem("O02", "error", what, fix))
+
+
 def listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 

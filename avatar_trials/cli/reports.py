@@ -10,9 +10,11 @@ import xarray as xr
 
 from avatar_trials.cli.readings import Readings, rules_of
 from avatar_trials.designs import Removal, TrialDesign
+from avatar_trials.endpoints import agree_with_patients
 from avatar_trials.evidence.check import Check
 from avatar_trials.intake import GrowthTable
 from avatar_trials.model_cards import ModelCard
+from avatar_trials.problems import InputError, Problem
 from avatar_trials.stamp import read_stamp
 
 
@@ -25,6 +27,7 @@ def reported(
     result: Readings,
     path: Path,
     checks: Sequence[Check] = (),
+    patients: xr.Dataset | None = None,
 ) -> Path:
     """Write the HTML report of a trial."""
     from avatar_trials.calibrate import gates_of, population_parameters
@@ -36,6 +39,11 @@ def reported(
         parameters = population_parameters(tree["posterior"].to_dataset(), card, design.endpoints.level)
         notices = [*(f"Model card: {miss}" for miss in card.known_misses), *json.loads(tree.attrs["notices"])]
     rules = rules_of(trial)
+    try:
+        behind = None if patients is None else agree_with_patients(trial, patients, **rules)
+    except ValueError as error:
+        fix = "Give the two files that `patients` wrote together"
+        raise InputError(Problem("P04", "error", str(error), fix)) from None
     inputs = ReportInputs(
         title=design.title,
         question=design.question,
@@ -58,6 +66,9 @@ def reported(
         level=rules["level"],
         calibrated_on_observed=table is not None and trial.attrs.get("calibrated_on_sha256") == table.sha256,
         checks=checks,
+        patients_population=None if behind is None else behind[0],
+        patients_individual=None if behind is None else behind[1],
+        patients_scenario="" if patients is None else str(patients.attrs["scenario"]),
     )
     return write_report(path, inputs)
 

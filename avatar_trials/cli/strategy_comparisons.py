@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from avatar_trials.emulate import Cohort
 
 FOLLOWED, SCORES, DIFFERENCES = "strategies.nc", "strategies.csv", "strategy_differences.csv"
+CHECKS = "strategy_checks.csv"
 
 SHOWN = (
     ("PFS_median_days", "PFS", 0, 1.0),
     ("PFS2_median_days", "PFS2", 0, 1.0),
     ("strategy_failure_median_days", "failure", 0, 1.0),
+    ("response_share", "response %", 0, 100.0),
     ("depth_of_response_pct", "depth %", 0, 1.0),
     ("nadir_log10_cells", "log10 nadir", 1, 1.0),
     ("eradicated_share", "eradicated %", 1, 100.0),
@@ -37,8 +39,8 @@ COMPARED = (
 )
 
 
-def written_files(folder: Path) -> list[Path]:
-    """What a comparison writes."""
+def written_files(folder: Path, *, checks: bool) -> list[Path]:
+    """What a comparison writes; `checks`: of a design that has some, on the tumours it assumes."""
     from avatar_trials.stamp import manifest_path
 
     return [
@@ -46,15 +48,17 @@ def written_files(folder: Path) -> list[Path]:
         manifest_path(folder / FOLLOWED),
         folder / SCORES,
         folder / DIFFERENCES,
+        *([folder / CHECKS] if checks else []),
     ]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Scores, paired differences, and what is calibrated and assumed of them."""
+    """Scores, paired differences, checks of the design, and what is calibrated and assumed of them."""
 
     scores: pd.DataFrame
     differences: pd.DataFrame
+    checks: pd.DataFrame
     scenario: str
 
 
@@ -75,12 +79,20 @@ def compared(
     """Follow avatars under every strategy, score them, write everything. `synthetic`: no measured mouse is behind
     it."""
     from avatar_trials.strategies import compare_strategies, score_strategies
+    from avatar_trials.strategies.design_checks import design_checks
 
     followed = compare_strategies(design, cohort=cohort)
     rules = design.scoring
     tables = score_strategies(
-        followed, design.reference, level=rules.level, resamples=rules.resamples, seed=design.seed
+        followed,
+        design.reference,
+        level=rules.level,
+        resamples=rules.resamples,
+        seed=design.seed,
+        landmarks=rules.landmarks_days,
     )
+    # A design's checks are of the tumours that it assumes.
+    checks = design_checks(design.model_copy(update={"checks": ()}) if cohort else design, tables[0])
     basis = "assumed"
     if cohort is not None:
         basis = f"avatars calibrated on {'synthetic' if synthetic else 'measured'} volumes, the rest assumed"
@@ -90,7 +102,9 @@ def compared(
     write_netcdf(_kept(followed, synthetic), folder / FOLLOWED, stamp, kind="strategies")
     for table, name in zip(tables, (SCORES, DIFFERENCES), strict=True):
         write_csv(table.assign(basis=basis, progression=followed.attrs["progression"]), folder / name)
-    return Compared(*tables, followed.attrs["scenario"])
+    if len(checks):
+        write_csv(checks, folder / CHECKS)
+    return Compared(*tables, checks, followed.attrs["scenario"])
 
 
 def printed(design: StrategyDesign, found: Compared) -> str:
@@ -134,12 +148,39 @@ def printed(design: StrategyDesign, found: Compared) -> str:
     if design.scoring.progression in ("recist_volume", "doubling_of_nadir") and any(
         spec.rule.kind in ("intermittent", "adaptive") for spec in design.strategies
     ):
-        parts.append(
-            f"Under {design.scoring.progression} a nadir starts anew after each holiday, which flatters strategies "
-            "that pause: baseline_volume and doubling do not."
+        told = (
+            "a nadir is the least since the line began: what grows back in a planned pause is progression"
+            if design.scoring.nadir == "of_line"
+            else "a nadir starts anew after each pause, which flatters strategies that pause"
         )
+        parts.append(
+            f"Under {design.scoring.progression} {told}: baseline_volume and doubling know no nadir."
+        )
+    if len(found.checks):
+        parts.append(_told_checks(found.checks))
     parts.append(f"{clean(found.scenario)}.")
     return "\n".join(parts)
+
+
+def _told_checks(checks: pd.DataFrame) -> str:
+    """A row a check: what it is of, its value, its limits, whether it holds."""
+    limits = checks[["least", "most"]].to_numpy(dtype=float)
+    shown = pd.DataFrame(
+        {
+            "check": [
+                clean(f"{what} ({strategy}{f' less {than}' if than else ''})")
+                for what, strategy, than in checks[["what", "strategy", "than"]].to_numpy(dtype=str)
+            ],
+            "value": [f"{value:.3g}" for value in checks["value"]],
+            "least": ["" if low != low else f"{low:g}" for low in limits[:, 0]],
+            "most": ["" if high != high else f"{high:g}" for high in limits[:, 1]],
+            "": ["holds" if holds else "FAILS" for holds in checks["holds"]],
+            "basis": checks["basis"],
+        }
+    )
+    failed = int((~checks["holds"].astype(bool)).sum())
+    head = f"\nChecks of this design: {len(checks) - failed} of {len(checks)} hold."
+    return f"{head}\n{shown.to_string(index=False)}"
 
 
 def _kept(followed: xr.Dataset, synthetic: bool) -> xr.Dataset:

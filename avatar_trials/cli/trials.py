@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,33 +24,37 @@ if TYPE_CHECKING:
 
 def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path) -> xr.Dataset:
     """Emulate the design's replicate trials with the calibrated avatars and write trial.nc."""
-    from avatar_trials.emulate import cohort_from_posterior, emulate_trials
+    from avatar_trials.emulate import emulate_trials
 
     require_same_card(tree, card)
-    drawn = partial(
-        cohort_from_posterior,
-        *(tree, design.replicates),
-        seed=design.seed,
-        tumor_types=design.cohort.tumor_types,
-    )
-    posterior = tree["posterior"].to_dataset()
-    cohort = _cohort(drawn, posterior, design, posterior.sizes["avatar"])
+    cohort = calibrated_cohort(tree, design)
     trial = emulate_trials(cohort, design)
     passed = bool(read_stamp(tree).get("gates_passed", False))
-    trial.attrs |= _told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
+    trial.attrs |= told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
     facts = {"calibrated_with_card_sha256": tree.attrs["card_sha256"], "posterior_gates_passed": passed}
     write_netcdf(trial, path, stamp_of(design, card, **facts))
     return read_trial(path)
 
 
-def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.Dataset:
-    """Emulate the design's replicate trials with new avatars of a population and write trial.nc.
+def calibrated_cohort(tree: xr.DataTree, design: TrialDesign, avatars: Sequence[str] | None = None) -> Cohort:
+    """The posterior's avatars of a design's tumour types, or those named, at the draws of its replicates."""
+    from avatar_trials.emulate import cohort_from_posterior
 
-    The population brings its own model: the design's model card is not looked at.
-    """
-    from avatar_trials.emulate import cohort_from_population, emulate_trials, provenance, untried_drugs
+    drawn = partial(
+        cohort_from_posterior,
+        *(tree, design.replicates),
+        seed=design.seed,
+        avatars=avatars,
+        tumor_types=design.cohort.tumor_types,
+    )
+    posterior = tree["posterior"].to_dataset()
+    return _cohort(drawn, posterior, design, posterior.sizes["avatar"] if avatars is None else len(avatars))
 
-    population = read_population(name)
+
+def drawn_cohort(population: xr.Dataset, design: TrialDesign) -> Cohort:
+    """New avatars of a population for a design."""
+    from avatar_trials.emulate import cohort_from_population
+
     drawn = partial(
         cohort_from_population,
         *(population, design.replicates),
@@ -60,14 +64,37 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
         biomarker_share=design.cohort.biomarker_share,
     )
     calibrated = sum(json.loads(population.attrs["cohort"])["avatars"].values())
-    cohort = _cohort(drawn, population, design, design.cohort.n_avatars or calibrated)
-    trial = emulate_trials(cohort, design)
+    return _cohort(drawn, population, design, design.cohort.n_avatars or calibrated)
+
+
+def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.Dataset:
+    """Emulate the design's replicate trials with new avatars of a population and write trial.nc.
+
+    The population brings its own model: the design's model card is not looked at.
+    """
+    from avatar_trials.emulate import emulate_trials
+
+    population = read_population(name)
+    trial = emulate_trials(drawn_cohort(population, design), design)
+    trial.attrs |= told_of_population(name, population, design)
+    write_netcdf(trial, path, stamp_of_population(name, population, design))
+    return read_trial(path)
+
+
+def told_of_population(name: str, population: xr.Dataset, design: TrialDesign) -> dict[str, Any]:
+    """What a trial tells of the population that its new avatars are of."""
+    from avatar_trials.emulate import provenance, untried_drugs
+
     words = f"{Path(name).stem}: {provenance(population)}"
     untried = untried_drugs(population, design.cohort.tumor_type, design.measured_arms)
     if untried:
         words += f". No calibrated avatar of this tumour type was given {', '.join(untried)}: told by other types alone"
-    trial.attrs |= _told_of_source(population, True) | {"avatars": "drawn", "population": words}
-    stamp = make_stamp(
+    return told_of_source(population, True) | {"avatars": "drawn", "population": words}
+
+
+def stamp_of_population(name: str, population: xr.Dataset, design: TrialDesign) -> dict[str, Any]:
+    """Stamp of what is emulated with new avatars of a population."""
+    return make_stamp(
         design=design.name,
         design_sha256=design.sha256,
         model_card=population.attrs["model_card"],
@@ -77,8 +104,6 @@ def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.D
         population_sha256=sha256_of(find_card("populations", name)),
         posterior_gates_passed=True,
     )
-    write_netcdf(trial, path, stamp)
-    return read_trial(path)
 
 
 def read_trial(path: Path) -> xr.Dataset:
@@ -122,7 +147,7 @@ def _cohort(drawn: Callable[[], Cohort], source: xr.Dataset, design: TrialDesign
     return cohort
 
 
-def _told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str, Any]:
+def told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str, Any]:
     """What a trial tells of the posterior or population its avatars are from."""
     return {
         "synthetic": int(source.attrs["synthetic"]),

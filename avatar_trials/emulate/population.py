@@ -56,18 +56,10 @@ def population_of(tree: xr.DataTree, *, biomarker_share: float | None = None) ->
             "draws or another model card."
         )
     posterior = tree["posterior"].to_dataset()
-    named = [*KINETICS[kinetics][0], "eta_combination"]
-    wanted = {*named, *(f"{name}{OF_A_TYPE}" for name in named)}
-    kept = [
-        name
-        for name in posterior.data_vars
-        if name in wanted and OF_INDIVIDUALS.isdisjoint(map(str, posterior[name].dims))
-    ]
-    flat = posterior[kept].stack(sample=("chain", "draw"), create_index=False).transpose("sample", ...)
-    n_draws = flat.sizes["sample"]
+    n_draws = posterior.sizes["chain"] * posterior.sizes["draw"]
     places = np.unique(np.linspace(0, n_draws - 1, min(DRAWS, n_draws)).round().astype(np.int64))
-    thinned = flat.isel(sample=places).drop_vars(["chain", "draw"], errors="ignore")
-    result = thinned.rename(sample="draw").assign_coords(draw=places).astype(np.float32)
+    result = _parameters(posterior, kinetics).isel(draw=places).astype(np.float32)
+    kept = list(result.data_vars)
     for name in kept:
         result[name].attrs = dict(posterior[name].attrs)
     result.attrs = {name: tree.attrs[name] for name in KEPT_ATTRS if name in tree.attrs} | {
@@ -77,6 +69,58 @@ def population_of(tree: xr.DataTree, *, biomarker_share: float | None = None) ->
         "cohort": json.dumps(_cohort_facts(tree, "biomarker_kill" in kept, biomarker_share)),
     }
     return result
+
+
+def _parameters(posterior: xr.Dataset, kinetics: str) -> xr.Dataset:
+    """What a posterior's draws say of avatars in general, chains end to end along draw."""
+    named = [*KINETICS[kinetics][0], "eta_combination"]
+    wanted = {*named, *(f"{name}{OF_A_TYPE}" for name in named)}
+    kept = [
+        name
+        for name in posterior.data_vars
+        if name in wanted and OF_INDIVIDUALS.isdisjoint(map(str, posterior[name].dims))
+    ]
+    flat = posterior[kept].stack(sample=("chain", "draw"), create_index=False).transpose("sample", ...)
+    flat = flat.drop_vars(["chain", "draw"], errors="ignore").rename(sample="draw")
+    return flat.assign_coords(draw=np.arange(flat.sizes["draw"]))
+
+
+def hierarchy_behind(
+    source: xr.DataTree | xr.Dataset,
+    cohort: Cohort,
+    *,
+    tumor_type: str | Sequence[str],
+    seed: int,
+    biomarker_share: float | None = None,
+) -> tuple[Population, Floats]:
+    """What the avatars of a cohort were drawn from: (hierarchy at the cohort's own draws, carriers (T or 1, avatar)).
+
+    `source` is the posterior or the population the cohort is from; seed and share are those it was drawn with. Raises
+    InputError where the source has several tumour types and none is chosen.
+    """
+    if isinstance(source, xr.DataTree):
+        kinetics = str(source.attrs.get("kinetics", "two_clone"))
+        parameters = _parameters(source["posterior"].to_dataset(), kinetics)
+        parameters.attrs = source.attrs | {"kinetics": kinetics}
+        types = [tumor_type] if isinstance(tumor_type, str) else list(tumor_type)
+        if "tumor_type" in parameters.dims:
+            types = _known_types(tumor_type, list(_names(parameters, "tumor_type")))
+        carriers = np.zeros((1, len(cohort.avatars)))
+        recorded = (
+            source["constant_data"].to_dataset() if "constant_data" in source.children else xr.Dataset()
+        )
+        if "biomarker_of" in recorded:
+            known = [str(name) for name in recorded["each_avatar"].values]
+            carriers = (
+                recorded["biomarker_of"]
+                .values[[known.index(name) for name in cohort.avatars]][None, :]
+                .astype(float)
+            )
+        return _drawn(_of_type(parameters, types), cohort.draw), carriers
+    types, share, _ = _asked(source, tumor_type, biomarker_share)
+    return _drawn(_of_type(source, types), cohort.draw), _carriers(
+        cohort.avatars, cohort.n_trials, seed, share
+    )
 
 
 def check_population(population: xr.Dataset, name: str) -> None:
@@ -141,26 +185,39 @@ def cohort_from_population(
 
     Raises InputError, with both, for a type the population does not have and for a share where it knows no biomarker.
     """
+    types, share, total = _asked(population, tumor_type, biomarker_share)
+    of_type = _of_type(population, types)
+    names = [f"POP-{number:03d}" for number in range(1, (n_avatars or total) + 1)]
+    chosen = chosen_draws(population.sizes["draw"], n_trials, seed)
+    of_avatar = luck(seed, "new avatars")
+    carriers = _carriers(names, n_trials, seed, share)
+    cohort = drawn_cohort(
+        _drawn(of_type, chosen), names, carriers, avatar_deviates(names, n_trials, of_avatar)
+    )
+    return replace(cohort, tumor_types=(types[0],) * len(names)) if len(types) == 1 else cohort
+
+
+def _asked(
+    population: xr.Dataset, tumor_type: str | Sequence[str], biomarker_share: float | None
+) -> tuple[list[str], float, int]:
+    """Tumour types as the population spells them, share of carriers, number of calibrated avatars of these types."""
     facts = json.loads(population.attrs["cohort"])
     known = sorted({*facts["avatars"], *_names(population, "tumor_type")} - {UNKNOWN})
     shares = facts["biomarker_share"]
     types, _ = together(
         lambda: _known_types(tumor_type, known), lambda: _require_biomarker(shares, biomarker_share)
     )
-    of_type = _of_type(population, types)
     counts = {kind: n for kind, n in facts["avatars"].items() if kind in (*types, UNKNOWN)}
     total = sum(counts.values())
     if biomarker_share is None and shares is not None:
         biomarker_share = sum(n * shares[kind] for kind, n in counts.items()) / total
-    names = [f"POP-{number:03d}" for number in range(1, (n_avatars or total) + 1)]
-    chosen = chosen_draws(population.sizes["draw"], n_trials, seed)
+    return types, biomarker_share or 0.0, total
+
+
+def _carriers(names: Sequence[str], n_trials: int, seed: int, share: float) -> Floats:
     of_avatar = luck(seed, "new avatars")
     chances = np.stack([of_avatar(name, "biomarker").random(n_trials) for name in names], axis=1)
-    carriers = (chances < (biomarker_share or 0.0)).astype(float)
-    cohort = drawn_cohort(
-        _drawn(of_type, chosen), names, carriers, avatar_deviates(names, n_trials, of_avatar)
-    )
-    return replace(cohort, tumor_types=(types[0],) * len(names)) if len(types) == 1 else cohort
+    return (chances < share).astype(float)
 
 
 def _drawn(population: xr.Dataset, chosen: NDArray[np.int64]) -> Population:

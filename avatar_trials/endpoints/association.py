@@ -67,6 +67,49 @@ def chance_corrected(first: Bools, second: Bools, weight: Floats) -> Parts:
     return np.where(varies, agree - by_chance, 0.0), np.where(varies, n - by_chance, 0.0)
 
 
+def weighted_agreement(first: Floats, second: Floats, weight: Floats, n_categories: int = 4) -> Parts:
+    """Cohen's kappa with linear weights of ordered categories 0 .. n - 1 (Cohen 1968): 1 - observed / chance distance.
+
+    Undefined (0 / 0) if either side is the same for all pairs.
+    """
+    n = weight.sum(-1)
+    of_first, of_second = (
+        np.stack([(weight * (side == category)).sum(-1) for category in range(n_categories)], axis=-1)
+        for side in (first, second)
+    )
+    apart = np.abs(np.arange(n_categories)[:, None] - np.arange(n_categories))
+    by_chance = np.einsum("...i,ij,...j->...", of_first, apart, of_second) / np.maximum(n, 1.0)
+    seen = (weight * np.abs(np.where(weight > 0, first - second, 0.0))).sum(-1)
+    varies = (of_first.max(-1) < n) & (of_second.max(-1) < n)
+    return np.where(varies, by_chance - seen, 0.0), np.where(varies, by_chance, 0.0)
+
+
+def log_loss(probability: Floats, outcome: Bools, weight: Floats) -> Parts:
+    """Mean log probability given to what happened, nats a pair."""
+    given = np.where(outcome, probability, 1.0 - probability)
+    return (weight * np.log(np.where(weight > 0, given, 1.0))).sum(-1), weight.sum(-1)
+
+
+def left_out_rate(call: Bools, outcome: Bools, weight: Floats) -> Floats:
+    """P(outcome) (..., pair) of each pair from the others with the same call: (yes + r) / (n + 1), r the rate of all
+    other pairs, half a pair added to it. Nothing of the pair itself is used."""
+    n, yes = weight.sum(-1, keepdims=True), (weight * outcome).sum(-1, keepdims=True)
+    rate = (yes - weight * outcome + 0.5) / (n - weight + 1.0)
+    same_n = np.where(call, (weight * call).sum(-1, keepdims=True), (weight * ~call).sum(-1, keepdims=True))
+    same_yes = np.where(
+        call,
+        (weight * call * outcome).sum(-1, keepdims=True),
+        (weight * ~call * outcome).sum(-1, keepdims=True),
+    )
+    return (same_yes - weight * outcome + rate) / (same_n - weight + 1.0)
+
+
+def left_out_base_rate(outcome: Bools, weight: Floats) -> Floats:
+    """P(outcome) (..., pair) of each pair from all others, half a pair added: what knows the arm and nothing else."""
+    n, yes = weight.sum(-1, keepdims=True), (weight * outcome).sum(-1, keepdims=True)
+    return (yes - weight * outcome + 0.5) / (n - weight + 1.0)
+
+
 def rank_parts(first: Floats, second: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
     """Sums for a rank correlation within an arm: product and squares of centred fractional ranks."""
     a, b = _centred_ranks(first, weight), _centred_ranks(second, weight)

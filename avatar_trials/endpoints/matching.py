@@ -25,7 +25,8 @@ class Comparison:
 
     emulated, twin: by arm, (trial, avatar); twin is empty where the trial holds no second mice. observed:
     by arm, (1, mouse), for the mice of `mice[arm]`; avatar_of_mouse: place of each one's avatar among
-    `avatars`, or -1. paired: whether avatars are shared by name; then only those count on both sides.
+    `avatars`, or -1. paired: whether avatars are shared by name; then only those count on both sides. told:
+    what is compared, where it is not mice with mice.
     """
 
     rule: str
@@ -38,10 +39,13 @@ class Comparison:
     twin: dict[str, ArmOutcomes]
     observed: dict[str, ArmOutcomes]
     avatar_of_mouse: dict[str, NDArray[np.intp]]
+    told: str = ""
 
     @property
     def cells(self) -> str:
         """Which mice are compared, for the method column."""
+        if self.told:
+            return self.told
         if self.paired:
             return "emulated and observed mice of the same avatars and arms"
         return "emulated avatars are not the observed ones"

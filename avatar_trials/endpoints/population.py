@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from avatar_trials.endpoints import intervals, survival
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes, common_horizon
-from avatar_trials.endpoints.association import spearman, wasserstein_1
+from avatar_trials.endpoints.association import wasserstein_1
 from avatar_trials.endpoints.matching import Comparison
-
-Floats = NDArray[np.float64]
-Row = dict[str, Any]
-
-POPULATION_COLUMNS = (
-    "arm",
-    "measure",
-    "emulated",
-    "lower",
-    "upper",
-    "level",
-    "observed",
-    "difference",
-    "covered",
-    "null_reference",
-    "ceiling",
-    "n",
-    "method",
+from avatar_trials.endpoints.population_over_arms import over_arms
+from avatar_trials.endpoints.population_rows import (
+    Floats,
+    Row,
+    covers,
+    frame_of,
+    median_apart,
+    minus,
+    row_of,
 )
-ALL_ARMS = "all"
+from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
+
 SUMMARIES: dict[str, Callable[[ArmOutcomes], Floats]] = {
     "ORR": lambda arm: arm.rate("ORR"),
     "DCR": lambda arm: arm.rate("DCR"),
     "median_depth_of_response_pct": lambda arm: intervals.quantile(arm.depth_pct, 0.5),
     "median_time_to_doubling_days": lambda arm: survival.median(arm.doubling_curve()),
 }
+MEAN_TIME = "RMST_time_to_doubling_days"
 SUMMARY_REFERENCES = (
     "null: |difference| of the observed arms pooled, blind to the arm; "
     "ceiling: median |difference| between a trial and second mice of its avatars"
@@ -47,6 +38,10 @@ DISTANCE_REFERENCES = (
     "null: distance of the observed arms pooled, blind to the arm; "
     "ceiling: median distance between a trial and second mice of its avatars"
 )
+PIT_NOTE = (
+    "greatest distance of the probability integral transforms of observed depths, in all emulated depths of the arm, "
+    "from uniform ones; interval: that of the mice of one trial, so that a value above it is outside the band"
+)
 
 
 def population_agreement(comparison: Comparison, level: float) -> pd.DataFrame:
@@ -54,8 +49,9 @@ def population_agreement(comparison: Comparison, level: float) -> pd.DataFrame:
 
     Nothing here depends on which avatar is which: an arm-mean-only emulator with the same margins agrees
     as well, so these rows say nothing about single avatars. Emulated values are medians over trials with
-    equal-tailed limits that hold at least `level` of them; `covered` says whether they hold the observed
-    value. Distances are between each trial and the observed mice.
+    equal-tailed limits; where an observed side has replicates too, its medians, and distances and differences
+    are between the two sides of a replicate. A time that is not reached is blank and said so in `method`.
+    Hazard ratios compare an arm with the first one.
     """
     pooled = _pooled([comparison.observed[arm] for arm in comparison.arms])
     several = len(comparison.arms) > 1
@@ -63,79 +59,119 @@ def population_agreement(comparison: Comparison, level: float) -> pd.DataFrame:
     for arm in comparison.arms:
         emulated, observed = comparison.emulated[arm], comparison.observed[arm]
         twin = comparison.twin.get(arm)
+        n = _each(np.isfinite(observed.depth_pct))
         for measure, summary in SUMMARIES.items():
-            seen = float(summary(observed)[0])
-            row = _row(comparison, arm, measure, summary(emulated), level, SUMMARY_REFERENCES)
-            row["observed"] = seen
-            row["difference"] = _minus(row["emulated"], seen)
-            row["covered"] = _covers(row["lower"], row["upper"], seen)
-            row["null_reference"] = abs(_minus(float(summary(pooled)[0]), seen)) if several else np.nan
-            row["ceiling"] = _median_apart(summary(emulated), summary(twin)) if twin is not None else np.nan
-            counted = observed.evaluable if measure in ("ORR", "DCR") else np.isfinite(observed.depth_pct)
-            row["n"] = int(np.count_nonzero(counted))
+            seen = _middle(summary(observed))
+            row = row_of(comparison, arm, measure, summary(emulated), level, SUMMARY_REFERENCES)
+            row |= _beside(row, seen)
+            row["null_reference"] = abs(minus(_middle(summary(pooled)), seen)) if several else np.nan
+            row["ceiling"] = median_apart(summary(emulated), summary(twin)) if twin is not None else np.nan
+            row["n"] = _each(observed.evaluable) if measure in ("ORR", "DCR") else n
             rows.append(row)
         tau = common_horizon([observed.doubling_curve(), emulated.doubling_curve()])
         reference = _distances(pooled, observed, tau) if several else {}
         between = _distances(emulated, twin, tau) if twin is not None else {}
         for measure, values in _distances(emulated, observed, tau).items():
-            note = f"{DISTANCE_REFERENCES}; days 0 to {tau:g}" if "KM" in measure else DISTANCE_REFERENCES
-            row = _row(comparison, arm, measure, values, level, note)
-            row["null_reference"] = float(reference[measure][0]) if several else np.nan
-            row["ceiling"] = (
-                intervals.replicate_summary(between[measure], level)[0] if twin is not None else np.nan
-            )
-            row["n"] = int(np.count_nonzero(np.isfinite(observed.depth_pct)))
+            timed = "KM" in measure or "RMST" in measure
+            note = f"{DISTANCE_REFERENCES}; days 0 to {tau:g}" if timed else DISTANCE_REFERENCES
+            row = row_of(comparison, arm, measure, values, level, note)
+            row["null_reference"] = _middle(reference[measure]) if several else np.nan
+            row["ceiling"] = _middle(between[measure]) if twin is not None else np.nan
+            row["n"] = n
             rows.append(row)
-    rows += _over_arms(comparison, rows, pooled, level)
-    return _frame(rows)
+        rows.append(_pit_row(comparison, arm, pooled if several else None, level) | {"n": n})
+        if arm != comparison.arms[0]:
+            rows.append(_hazard_row(comparison, arm, level) | {"n": n})
+    sides = (comparison.emulated, comparison.observed)
+    tau = common_horizon([side[arm].doubling_curve() for side in sides for arm in comparison.arms])
+    ranked, told = dict(SUMMARIES), dict[str, str]()
+    if tau > 0:
+        ranked[MEAN_TIME] = lambda arm: survival.restricted_mean(arm.doubling_curve(), tau)[0]
+        told[MEAN_TIME] = f"means within days 0 to {tau:g}, to which every arm of both sides is followed"
+    rows += over_arms(comparison, rows, ranked, pooled, level, told)
+    return frame_of(rows)
 
 
-def _over_arms(comparison: Comparison, rows: list[Row], pooled: ArmOutcomes, level: float) -> list[Row]:
-    decided = [bool(row["covered"]) for row in rows if row["covered"] is not pd.NA]
-    coverage = _row(comparison, ALL_ARMS, "coverage_of_intervals", np.array([]), level, "")
-    coverage |= {
-        "emulated": float(np.mean(decided)) if decided else np.nan,
-        "ceiling": level,
-        "n": len(decided),
-        "method": f"share of the {level:.0%} intervals above that hold the observed value; n: intervals; "
-        "ceiling: their nominal level; arms share avatars, so intervals are not independent",
+def pit_deviation(predictive: Floats, outcomes: Floats) -> Floats:
+    """Greatest distance (...) of the distribution of the outcomes' (..., n) probability integral transforms in a
+    `predictive` sample (m,) from the uniform one; ties count half, NaN left out."""
+    sample = np.sort(predictive[~np.isnan(predictive)])
+    transforms = (np.searchsorted(sample, outcomes, "left") + np.searchsorted(sample, outcomes, "right")) / (
+        2.0 * max(len(sample), 1)
+    )
+    transforms = np.sort(np.where(np.isnan(outcomes), np.nan, transforms), axis=-1)
+    n = np.count_nonzero(~np.isnan(transforms), axis=-1)[..., None]
+    steps = np.arange(transforms.shape[-1])
+    above = np.abs((steps + 1.0) / np.maximum(n, 1) - transforms)
+    below = np.abs(transforms - steps / np.maximum(n, 1))
+    greatest = np.fmax.reduce(np.fmax(above, below), axis=-1)
+    return np.where((n[..., 0] > 0) & (len(sample) > 0), greatest, np.nan)
+
+
+def hazard_ratios(arms: dict[str, ArmOutcomes], arm: str) -> tuple[Floats, Floats, Floats]:
+    """Hazard ratio (replicate,) of an arm to the first one, with 95 % limits; NaN where not estimable."""
+    first, other = next(iter(arms.values())), arms[arm]
+    found = hazard_ratio(
+        np.concatenate([first.time_days, other.time_days], axis=-1),
+        np.concatenate([first.doubled, other.doubled], axis=-1),
+        np.repeat(["first", "other"], [first.time_days.shape[-1], other.time_days.shape[-1]]),
+        reference="first",
+    )
+    known = found.why_undefined == ""
+    return tuple(np.where(known, values, np.nan) for values in (found.hr, found.lower, found.upper))  # type: ignore[return-value]
+
+
+def _hazard_row(comparison: Comparison, arm: str, level: float) -> Row:
+    first = comparison.arms[0]
+    emulated, _, _ = _hazards(comparison.emulated, comparison, arm)
+    seen, low, high = (_middle(values) for values in _hazards(comparison.observed, comparison, arm))
+    note = (
+        f"hazard ratio to {first}, Cox, Efron ties; observed 95 % interval {low:.3g} to {high:.3g}; null: no effect; "
+        "ceiling: median |difference| of log ratios between a trial and second mice"
+    )
+    row = row_of(comparison, arm, "hazard_ratio", emulated, level, note)
+    row |= _beside(row, seen) | {"null_reference": 1.0}
+    if comparison.twin:
+        again = _hazards(comparison.twin, comparison, arm)[0]
+        row["ceiling"] = median_apart(np.log(emulated), np.log(again))
+    return row
+
+
+def _hazards(arms: dict[str, ArmOutcomes], comparison: Comparison, arm: str) -> tuple[Floats, Floats, Floats]:
+    return hazard_ratios({name: arms[name] for name in comparison.arms}, arm)
+
+
+def _pit_row(comparison: Comparison, arm: str, pooled: ArmOutcomes | None, level: float) -> Row:
+    emulated, observed = comparison.emulated[arm], comparison.observed[arm]
+    predictive = emulated.depth_pct.ravel()
+    row = row_of(
+        comparison, arm, "PIT_deviation_depth", pit_deviation(predictive, emulated.depth_pct), level, PIT_NOTE
+    )
+    found = _middle(pit_deviation(predictive, observed.depth_pct))
+    row["emulated"] = found
+    if comparison.twin:
+        row["ceiling"] = _middle(pit_deviation(predictive, comparison.twin[arm].depth_pct))
+    row["null_reference"] = (
+        np.nan if pooled is None else _middle(pit_deviation(pooled.depth_pct.ravel(), observed.depth_pct))
+    )
+    return row
+
+
+def _beside(row: Row, seen: float) -> Row:
+    return {
+        "observed": seen,
+        "difference": minus(row["emulated"], seen),
+        "covered": covers(row["lower"], row["upper"], seen),
     }
-    result = [coverage]
-    for measure, summary in SUMMARIES.items():
-        emulated = np.stack([summary(comparison.emulated[arm]) for arm in comparison.arms], axis=-1)
-        observed = np.stack([summary(comparison.observed[arm]) for arm in comparison.arms], axis=-1)
-        twin = (
-            np.stack([summary(arm) for arm in comparison.twin.values()], axis=-1) if comparison.twin else None
-        )
-        if measure in ("ORR", "DCR"):
-            blind = float(np.mean(np.abs(summary(pooled) - observed)))
-            note = "mean over arms of |emulated - observed|; " + SUMMARY_REFERENCES
-            apart = _row(
-                comparison,
-                ALL_ARMS,
-                f"mean_abs_difference_{measure}",
-                _mean_apart(emulated, observed),
-                level,
-                note,
-            )
-            apart |= {
-                "null_reference": blind if len(comparison.arms) > 1 else np.nan,
-                "n": len(comparison.arms),
-            }
-            if twin is not None:
-                apart["ceiling"] = intervals.replicate_summary(_mean_apart(emulated, twin), level)[0]
-            result.append(apart)
-        note = (
-            "rank correlation over arms, by trial; null: arms in random order; ceiling: second mice; n: arms"
-        )
-        enough = len(comparison.arms) >= 3
-        values = spearman(emulated, observed) if enough else np.array([np.nan])
-        ranks = _row(comparison, ALL_ARMS, f"Spearman_{measure}", values, level, note)
-        ranks |= {"null_reference": 0.0 if enough else np.nan, "n": len(comparison.arms)}
-        if twin is not None and enough:
-            ranks["ceiling"] = intervals.replicate_summary(spearman(emulated, twin), level)[0]
-        result.append(ranks)
-    return result
+
+
+def _middle(values: Floats) -> float:
+    """The one value of observed mice, or the median of replicates."""
+    return intervals.replicate_summary(values, 0.5)[0]
+
+
+def _each(counted: np.ndarray) -> int:
+    return int(np.median(np.count_nonzero(counted, axis=-1)))
 
 
 def _distances(first: ArmOutcomes, second: ArmOutcomes, tau: float) -> dict[str, Floats]:
@@ -144,14 +180,19 @@ def _distances(first: ArmOutcomes, second: ArmOutcomes, tau: float) -> dict[str,
         spread > 0, depth / np.where(spread > 0, spread, 1.0), np.where(np.isnan(depth), np.nan, 0.0)
     )
     if tau > 0:
-        greatest, area = survival.curve_distance(first.doubling_curve(), second.doubling_curve(), tau)
+        curves = first.doubling_curve(), second.doubling_curve()
+        greatest, area = survival.curve_distance(*curves, tau)
+        means = [survival.restricted_mean(curve, tau)[0] for curve in curves]
+        apart = means[0] - means[1]
     else:
-        greatest = area = np.full(depth.shape, np.nan)
+        greatest = area = apart = np.full(depth.shape, np.nan)
     return {
         "W1_depth_of_response_pct": depth,
         "W1_depth_of_response_share_of_range": share,
+        "waterfall_overlap": 1.0 - share,
         "max_KM_difference": greatest,
         "integrated_KM_difference_days": area,
+        "RMST_difference_days": apart,
     }
 
 
@@ -162,62 +203,3 @@ def _pooled(arms: list[ArmOutcomes]) -> ArmOutcomes:
         time_days=np.concatenate([arm.time_days for arm in arms], axis=-1),
         doubled=np.concatenate([arm.doubled for arm in arms], axis=-1),
     )
-
-
-def _row(comparison: Comparison, arm: str, measure: str, values: Floats, level: float, note: str) -> Row:
-    estimate, lower, upper = intervals.replicate_summary(values, level)
-    parts = [
-        f"median and equal-tailed {level:.0%} interval over {comparison.n_trials} replicate trials",
-        f"mRECIST rule {comparison.rule}" if measure.endswith(("ORR", "DCR")) else "",
-        f"doubling variant {comparison.doubling}" if "doubling" in measure or "KM" in measure else "",
-        comparison.cells,
-        note,
-        "blind to which avatar is which",
-    ]
-    return {
-        "arm": arm,
-        "measure": measure,
-        "emulated": estimate,
-        "lower": lower,
-        "upper": upper,
-        "level": level,
-        "observed": np.nan,
-        "difference": np.nan,
-        "covered": pd.NA,
-        "null_reference": np.nan,
-        "ceiling": np.nan,
-        "n": 0,
-        "method": "; ".join(part for part in parts if part),
-    }
-
-
-def _minus(first: float, second: float) -> float:
-    return first - second if np.isfinite(first) and np.isfinite(second) else float("nan")
-
-
-def _covers(lower: float, upper: float, observed: float) -> object:
-    return pd.NA if np.isnan([lower, upper, observed]).any() else bool(lower <= observed <= upper)
-
-
-def _median_apart(first: Floats, second: Floats) -> float:
-    both_known = np.isfinite(first) & np.isfinite(second)
-    return float(intervals.quantile(np.abs(first[both_known] - second[both_known]), 0.5))
-
-
-def _mean_apart(first: Floats, second: Floats) -> Floats:
-    return np.mean(np.abs(first - second), axis=-1)
-
-
-def _finite(row: Row) -> Row:
-    not_reached = [name for name in ("emulated", "lower", "upper", "observed") if np.isinf(row[name])]
-    if not not_reached:
-        return row
-    blank: Row = dict.fromkeys(not_reached, np.nan)
-    return row | blank | {"method": f"{row['method']}; not reached: {', '.join(not_reached)}"}
-
-
-def _frame(rows: list[Row]) -> pd.DataFrame:
-    frame = pd.DataFrame([_finite(row) for row in rows], columns=list(POPULATION_COLUMNS))
-    frame["covered"] = frame["covered"].astype("boolean")
-    frame["n"] = frame["n"].astype("Int64")
-    return frame

@@ -12,7 +12,10 @@ from avatar_trials.report.readings import Quantity, unbounded, whole
 from avatar_trials.report.tables import Cell, Footnotes
 from avatar_trials.report.text import NOTHING
 
-ALL_ARMS = "all"
+OVER_ARMS = {
+    "all": "all arms",
+    "all, not stratified": "all arms pooled, not stratified: differences of arms count as skill",
+}
 POPULATION: dict[str, Quantity] = {
     "ORR": Quantity("ORR", "%", 100.0),
     "DCR": Quantity("DCR", "%", 100.0),
@@ -20,11 +23,32 @@ POPULATION: dict[str, Quantity] = {
     "median_time_to_doubling_days": Quantity("median time to doubling (Kaplan–Meier)", "d", digits=1),
     "W1_depth_of_response_pct": Quantity("distance of depth distributions (Wasserstein)", "% points"),
     "W1_depth_of_response_share_of_range": Quantity("the same as a share of their range", "%", 100.0),
+    "waterfall_overlap": Quantity("overlap of waterfalls (1 is the same)", "%", 100.0),
+    "RMST_difference_days": Quantity("difference of restricted means", "d", digits=1, signed=True),
+    "PIT_deviation_depth": Quantity("depths, deviation from the predicted distribution (PIT)", "", digits=2),
+    "hazard_ratio": Quantity("hazard ratio to the first arm", "", digits=2),
+    "median_PFS_days": Quantity("median PFS (of mice: doubling)", "d", digits=0),
     "max_KM_difference": Quantity("greatest difference of Kaplan–Meier curves", "% points", 100.0),
     "integrated_KM_difference_days": Quantity("area between Kaplan–Meier curves", "d", digits=1),
     "coverage_of_intervals": Quantity("observed values inside the emulated intervals", "%", 100.0),
     "mean_abs_difference_ORR": Quantity("mean |difference| of ORR", "% points", 100.0),
     "mean_abs_difference_DCR": Quantity("mean |difference| of DCR", "% points", 100.0),
+    "Kendall_ORR": Quantity("Kendall's tau of ORR over arms", "", digits=2),
+    "Kendall_DCR": Quantity("Kendall's tau of DCR over arms", "", digits=2),
+    "Kendall_median_depth_of_response_pct": Quantity("Kendall's tau of median depth over arms", "", digits=2),
+    "Kendall_median_time_to_doubling_days": Quantity(
+        "Kendall's tau of median time to doubling", "", digits=2
+    ),
+    "Kendall_median_PFS_days": Quantity("Kendall's tau of median PFS over arms", "", digits=2),
+    "Kendall_RMST_time_to_doubling_days": Quantity(
+        "Kendall's tau of restricted mean time to doubling", "", digits=2
+    ),
+    "Kendall_RMST_PFS_days": Quantity("Kendall's tau of restricted mean PFS over arms", "", digits=2),
+    "Lin_CCC_ORR": Quantity("Lin's concordance of ORR over arms (1 is identity)", "", digits=2),
+    "Lin_CCC_DCR": Quantity("Lin's concordance of DCR over arms", "", digits=2),
+    "Lin_CCC_median_depth_of_response_pct": Quantity("Lin's concordance of median depth", "", digits=2),
+    "calibration_slope_ORR": Quantity("calibration slope of ORR over arms (1 is calibrated)", "", digits=2),
+    "Spearman_median_PFS_days": Quantity("rank correlation of median PFS over arms", "", digits=2),
     "Spearman_ORR": Quantity("rank correlation of ORR over arms", "", digits=2),
     "Spearman_DCR": Quantity("rank correlation of DCR over arms", "", digits=2),
     "Spearman_median_depth_of_response_pct": Quantity(
@@ -33,12 +57,22 @@ POPULATION: dict[str, Quantity] = {
     "Spearman_median_time_to_doubling_days": Quantity(
         "rank correlation of median time to doubling over arms", "", digits=2
     ),
+    "Spearman_RMST_time_to_doubling_days": Quantity(
+        "rank correlation of restricted mean time to doubling over arms", "", digits=2
+    ),
+    "Spearman_RMST_PFS_days": Quantity("rank correlation of restricted mean PFS over arms", "", digits=2),
 }
 INDIVIDUAL: dict[str, Quantity] = {
     "Brier": Quantity("Brier score of response (0 is best)", "", digits=3),
     "Brier_skill": Quantity("Brier skill against the arm's base rate (1 is best)", "", digits=2),
     "AUC": Quantity("AUC of response (0.5 is chance)", "", digits=2),
     "Cohen_kappa": Quantity("Cohen's kappa of response, one mouse each", "", digits=2),
+    "weighted_kappa": Quantity("weighted kappa of four categories, one mouse each", "", digits=2),
+    "log_score_gain": Quantity("log score of response over the arm's rate (0 is no gain)", "nats", digits=3),
+    "treatment_choice_regret_days": Quantity(
+        "days lost by choosing the arm by the avatar (0 is best)", "d", digits=2
+    ),
+    "Harrell_C": Quantity("Harrell's C of progression (0.5 is chance)", "", digits=2),
     "Spearman_depth": Quantity("rank correlation of depth of response", "", digits=2),
     "Harrell_C_doubling": Quantity("Harrell's C of time to doubling (0.5 is chance)", "", digits=2),
 }
@@ -99,9 +133,9 @@ def individual_rows(frame: pd.DataFrame, arms: Sequence[str], notes: Footnotes) 
 def _in_order(frame: pd.DataFrame, arms: Sequence[str]) -> list[tuple[str, int, int, pd.Series]]:
     """(arm, place in the arm's block, length of the block, row), the rows over all arms last."""
     ordered = []
-    for arm in [*arms, *([] if ALL_ARMS in arms else [ALL_ARMS])]:
+    for arm in [*arms, *(name for name in OVER_ARMS if name not in arms)]:
         block = frame[frame["arm"] == arm]
-        name = "all arms" if arm == ALL_ARMS else arm
+        name = OVER_ARMS.get(arm, arm)
         ordered += [(name, i, len(block), row) for i, (_, row) in enumerate(block.iterrows())]
     return ordered
 

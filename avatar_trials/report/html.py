@@ -36,6 +36,8 @@ NEEDED_COLUMNS = {
     "individual": (
         "arm", "measure", "value", "lower", "upper", "level", "null_reference", "ceiling", "n", "method",
     ),
+    "patients_population": ("arm", "measure", "emulated", "null_reference", "ceiling", "level", "method"),
+    "patients_individual": ("arm", "measure", "value", "null_reference", "ceiling", "level", "method"),
     "gates": ("check", "value", "limit", "passed", "worst"),
     "parameters": ("name", "unit", "meaning", "prior", "lower", "upper", "contraction"),
 }  # fmt: skip
@@ -50,7 +52,8 @@ class ReportInputs:
     posterior.nc, for the predictive overlay. `parameters` has a column "median" or "mean" beside those in
     NEEDED_COLUMNS, its interval at `level`. `rule`, `doubling`, `level`: those the readouts were made with.
     `calibrated_on_observed`: whether the emulated avatars were calibrated on the very mice of `observed`. `checks` may
-    be empty: none were made.
+    be empty: none were made. `patients_population`, `patients_individual`: avatars beside assumed patients, columns as
+    of mice; `patients_scenario`: what is assumed, in words.
     """
 
     title: str
@@ -74,6 +77,9 @@ class ReportInputs:
     level: float
     calibrated_on_observed: bool
     checks: Sequence[Check] = ()
+    patients_population: pd.DataFrame | None = None
+    patients_individual: pd.DataFrame | None = None
+    patients_scenario: str = ""
 
 
 def write_report(path: Path | str, inputs: ReportInputs) -> Path:
@@ -194,6 +200,8 @@ def _agreement(inputs: ReportInputs) -> dict[str, Any]:
     for name, rows_of in (
         ("population", agreement.population_rows),
         ("individual", agreement.individual_rows),
+        ("patients_population", agreement.population_rows),
+        ("patients_individual", agreement.individual_rows),
     ):
         frame: pd.DataFrame | None = getattr(inputs, name)
         found[name] = None

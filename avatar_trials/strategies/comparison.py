@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from avatar_trials.emulate import Cohort
 from avatar_trials.emulate.trial import visit_days
-from avatar_trials.strategies.assumed_tumours import assumed_tumours
+from avatar_trials.strategies.assumed_tumours import assumed_tumours, tumour_types
 from avatar_trials.strategies.calibrated_tumours import WORDS as CALIBRATED
 from avatar_trials.strategies.calibrated_tumours import calibrated_tumours
 from avatar_trials.strategies.declared import strategies_of
 from avatar_trials.strategies.engine import REASONS, Followed, Plan, follow
 from avatar_trials.strategies.fates import fates
 from avatar_trials.strategies.history import Strategy
+from avatar_trials.strategies.progression_watch import OF_NADIR
 from avatar_trials.strategies.tumours import Tumours
-from avatar_trials.strategy_designs import CaliperSpec, Monitoring, StrategyDesign
+from avatar_trials.strategy_designs import CaliperSpec, Monitoring, Scoring, StrategyDesign
 
 MICE_AT_A_TIME = 2048
 _UNITS = {
@@ -80,7 +81,8 @@ def compare_strategies(
         parts.append([follow(strategy, tumours, plan, fate, places) for strategy in chosen])
     found = _dataset(parts, chosen, design, days, list(np.repeat(names, draws)), seed)
     if cohort is None:
-        return found
+        types = tumour_types(design.tumour, names, seed)
+        return found.assign_coords(tumor_type=("avatar", np.array(types, dtype=object))) if types else found
     told = f"CALIBRATED avatars: {CALIBRATED}. ASSUMED: {design.words_beside_tumours or 'nothing else'}"
     return found.assign_coords(draw=("avatar", np.tile(np.arange(draws), len(names)))).assign_attrs(
         scenario=told
@@ -145,9 +147,17 @@ def _dataset(
             "design_sha256": design.sha256,
             "seed": str(seed),
             "luck": "common random numbers across the strategies of an avatar",
-            "progression": f"{design.scoring.progression}, at least {design.scoring.floor_mm3:g} mm3, observed at "
-            f"{design.scoring.confirmed_by} visit(s) in a row",
+            "progression": _progression_in_words(design.scoring),
             "scenario": f"ASSUMED, calibrated on no mouse. {design.words}",
             "synthetic": True,
         },
     )
+
+
+def _progression_in_words(rule: Scoring) -> str:
+    words = [rule.progression, f"at least {rule.floor_mm3:g} mm3"]
+    if rule.progression in OF_NADIR:
+        words.append("nadir of the line" if rule.nadir == "of_line" else "nadir anew when drug is resumed")
+    if rule.least_increase_mm:
+        words.append(f"at least {rule.least_increase_mm:g} mm of diameter more")
+    return ", ".join([*words, f"observed at {rule.confirmed_by} visit(s) in a row"])

@@ -46,7 +46,9 @@ class Followed:
     have; left_day, left_reason (mouse,). drug_days (drug, mouse):
     sum of dose fractions times days. nadir_cells (mouse,): the true least number of cells at a visit; eradicated
     (mouse,): no clone of one cell or more is left at the end. first_clones, last_clones (clone, mouse): shares of
-    cells at the first progression (NaN without one), and at the end. least_weight_pct (mouse,), days_held (mouse,).
+    cells at the first progression (NaN without one), and at the end. driver (mouse,): place of the clone that gained
+    most cells between the visit before the first progression and that one, -1 without one. least_weight_pct (mouse,),
+    days_held (mouse,).
     volume_mm3 (visit, mouse): readings, NaN after the mouse left. doses (visit - 1, drug, mouse): given.
     """
 
@@ -59,6 +61,7 @@ class Followed:
     eradicated: Flags
     first_clones: Floats
     last_clones: Floats
+    driver: Counts
     least_weight_pct: Floats
     days_held: Floats
     volume_mm3: Floats
@@ -108,6 +111,7 @@ class _Mice:
         self.drug_days = np.zeros((len(tumours.drugs), n))
         self.nadir, self.least_weight = np.full(n, np.inf), np.zeros(n)
         self.first_clones = np.full((len(tumours.clones), n), np.nan)
+        self.driver, self.before = np.full(n, -1, dtype=np.int64), np.zeros((len(tumours.clones), n))
         # The sensitive clone has no mutation of its own to be found by.
         self.traceable = np.arange(len(tumours.clones)) > 0
         biopsy = plan.monitoring.biopsy
@@ -137,6 +141,8 @@ class _Mice:
         self._leave(visit, volume, progressed)
         first = np.isnan(self.first_clones[0]) & ~np.isnan(self.watch.ended[0])
         self.first_clones[:, first] = _shares(clones)[:, first]
+        self.driver[first] = (clones - self.before)[:, first].argmax(axis=0)
+        self.before = clones
 
     def treat(self, visit: int) -> None:
         """Doses by the strategy, let through by toxicity, and growth until the next visit."""
@@ -174,6 +180,7 @@ class _Mice:
             eradicated=(self.cells < LEAST_CELLS).all(axis=0),
             first_clones=self.first_clones,
             last_clones=_shares(clones),
+            driver=self.driver,
             least_weight_pct=self.least_weight,
             days_held=np.zeros(n) if self.tolerance is None else self.tolerance.days_held,
             volume_mm3=self.records.volume,

@@ -1,9 +1,11 @@
 """Progression as it is observed visit by visit, line of treatment by line: what moves a mouse to its next line.
 
-The rule is held against the line's own reference: its nadir, or the volume at which its treatment began. A planned
-holiday is no failure: visits without drug since the last one do not count, and a nadir starts anew when drug is
-resumed. Mice that were never given a drug are judged all the same. A line that would change nothing is none: a
-strategy that goes on as before after progression has failed at it.
+The rule is held against the line's own reference: its nadir, or the volume at which its treatment began. Visits
+without drug since the last one do not count. What has grown in a holiday or while toxicity held the dose is held
+against the nadir before it once drug is resumed, as in RECIST 1.1 (reference: the smallest sum on study); a design may
+have nadirs start anew instead. Re-challenge is another line, with a reference of its own. Mice that were never given a
+drug are judged all the same. A line that would change nothing is none: a strategy that goes on as before after
+progression has failed at it.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar_trials.endpoints.disease_progression import PROGRESSION_RATIO
+from avatar_trials.endpoints.disease_progression import PROGRESSION_RATIO, AbsoluteFloor
 from avatar_trials.strategy_designs import Scoring
 
 Floats = NDArray[np.float64]
@@ -68,6 +70,9 @@ class Watch:
         """Take in the readings (mouse,) of a visit; which mice progressed at it on the line they were on."""
         counted = still_in & ~self.failed & (self.on_drug | ~self.ever_on_drug)
         level = np.maximum(RATIO[self.scoring.progression] * self.reference, self.scoring.floor_mm3)
+        if self.scoring.least_increase_mm > 0:
+            rise = AbsoluteFloor("diameter_increase_mm", self.scoring.least_increase_mm)
+            level = np.maximum(level, rise.volume_mm3(self.reference))
         over = counted & (volume >= level)
         self.in_a_row = np.where(over, self.in_a_row + 1, np.where(counted, 0, self.in_a_row))
         progressed: Flags = over & (self.in_a_row >= self.scoring.confirmed_by)
@@ -97,7 +102,7 @@ class Watch:
         too."""
         on = (given > 0).any(axis=0)
         begun = on & ~self.line_dosed
-        if self.scoring.progression in OF_NADIR:
+        if self.scoring.progression in OF_NADIR and self.scoring.nadir == "since_resumed":
             begun |= on & ~self.on_drug & self.ever_on_drug
         self.reference = np.where(begun, volume, self.reference)
         self.on_drug, self.ever_on_drug = on, self.ever_on_drug | on

@@ -6,7 +6,7 @@ whole strategy and never instead of it. PFS2, to the second progression, is of s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from avatar_trials.endpoints.competing_risks import cumulative_incidence
 from avatar_trials.endpoints.response import depth_of_response
 from avatar_trials.endpoints.strategy_times import strategy_failure
-from avatar_trials.endpoints.survival import kaplan_meier, median, restricted_mean
+from avatar_trials.endpoints.survival import kaplan_meier, median, restricted_mean, survival_at
 from avatar_trials.seeds import stream
 from avatar_trials.strategies.engine import BODY_WEIGHT, STUDY_END
+from avatar_trials.strategies.responses import responses, weighted_mean
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -32,20 +33,27 @@ _AT_A_TIME = 2_000_000
 
 
 def scores(
-    followed: xr.Dataset, reference: str, *, level: float = 0.9, resamples: int = 500, seed: int = 0
+    followed: xr.Dataset,
+    reference: str,
+    *,
+    level: float = 0.9,
+    resamples: int = 500,
+    seed: int = 0,
+    landmarks: Sequence[float] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of every strategy, and differences from `reference`, as tables with the columns named above.
 
     Intervals by resampling avatars, the same ones for every strategy; of calibrated avatars each resample is of one
     posterior draw, so that both kinds of uncertainty are in it. Times as medians and as restricted means up to
-    the horizon, by Kaplan-Meier. ValueError for a reference that is no strategy.
+    the horizon, by Kaplan-Meier; PFS also as shares on `landmarks` (days). ValueError for a reference that is no
+    strategy.
     """
     names = [str(name) for name in followed["strategy"].values]
     if reference not in names:
         raise ValueError(f"reference {reference!r} is no strategy; there are {', '.join(names)}")
     weights = _weights(followed, resamples, seed)
     tails = (0.5 - level / 2.0, 0.5 + level / 2.0)
-    told = {name: list(_endpoints(followed.sel(strategy=name), weights)) for name in names}
+    told = {name: list(_endpoints(followed.sel(strategy=name), weights, landmarks)) for name in names}
     rows, differences = [], []
     for name in names:
         base = {(label, method): drawn for label, _, drawn, _, _, method in told[reference]}
@@ -54,7 +62,7 @@ def scores(
             low, high = _interval(drawn, tails)
             rows.append((name, label, value, low, high, level, used, events, method))
             key = (label, method)
-            if name != reference and key in base and "median" not in label:
+            if name != reference and key in base and not ("median" in label or "_share_day_" in label):
                 low, high = _interval(drawn - base[key], tails)
                 paired = f"{method}; paired by avatar"
                 differences.append(
@@ -108,7 +116,9 @@ def event_times(one: xr.Dataset) -> dict[str, tuple[Floats, Flags, NDArray[np.st
     return found
 
 
-def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, Floats, int, int, str]]:
+def _endpoints(
+    one: xr.Dataset, weights: Floats, landmarks: Sequence[float]
+) -> Iterator[tuple[str, float, Floats, int, int, str]]:
     """Endpoint, estimate, its resamples, subjects, events, method."""
     n = one.sizes["avatar"]
     horizon = float(one["day"].values[-1])
@@ -121,6 +131,8 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
         drawn = _resampled_means(time, event, weights, horizon)
         yield f"{name}_mean_days", mean, drawn, n, events, f"Kaplan-Meier, restricted to {horizon:g} days"
         if name == "PFS":
+            for day, share in zip(landmarks, survival_at(km, np.array(landmarks)), strict=True):
+                yield f"PFS_share_day_{day:g}", float(share), none, n, events, "Kaplan-Meier"
             causes = cumulative_incidence(time, cause, ("progression", "died"))
             share = float(causes.incidence[1].ravel()[-1]) if causes.incidence.size else 0.0
             toxic = (event & (cause == "died")).astype(float)
@@ -136,7 +148,7 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
     durable = (~event & (one["left_reason"].values == STUDY_END)).astype(float)
     yield (
         "durable_share",
-        *_mean(durable, weights),
+        *weighted_mean(durable, weights),
         n,
         int(durable.sum()),
         f"not failed at {horizon:g} days",
@@ -144,7 +156,7 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
     eradicated = one["eradicated"].values.astype(float)
     yield (
         "eradicated_share",
-        *_mean(eradicated, weights),
+        *weighted_mean(eradicated, weights),
         n,
         int(eradicated.sum()),
         "no clone of one cell or more",
@@ -152,7 +164,7 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
     log_nadir = np.log10(np.maximum(one["nadir_cells"].values, 1.0))
     yield (
         "nadir_log10_cells",
-        *_mean(log_nadir, weights),
+        *weighted_mean(log_nadir, weights),
         n,
         n,
         "mean of log10 true cells at the nadir, 0 below one",
@@ -160,31 +172,23 @@ def _endpoints(one: xr.Dataset, weights: Floats) -> Iterator[tuple[str, float, F
     depth = depth_of_response(one["day"].values, one["volume_mm3"].values.T.astype(float))
     kept = np.isfinite(depth)
     yield (
-        *("depth_of_response_pct", *_mean(np.where(kept, depth, np.nan), weights)),
+        *("depth_of_response_pct", *weighted_mean(np.where(kept, depth, np.nan), weights)),
         *(int(kept.sum()), int(kept.sum()), "mean over avatars, of caliper volumes, all lines"),
     )
+    time, event, _ = event_times(one)["PFS"]
+    yield from responses(one, weights, time, event, landmarks)
     total = one["drug_days"].values.sum(axis=0)
-    yield ("drug_days", *_mean(total, weights), n, n, "full-dose days, all drugs")
+    yield ("drug_days", *weighted_mean(total, weights), n, n, "full-dose days, all drugs")
     for drug, days in zip(one["drug"].values, one["drug_days"].values, strict=True):
-        yield (f"drug_days: {drug}", *_mean(days, weights), n, n, "full-dose days")
-    yield ("days_held", *_mean(one["days_held"].values, weights), n, n, "for body weight")
+        yield (f"drug_days: {drug}", *weighted_mean(days, weights), n, n, "full-dose days")
+    yield ("days_held", *weighted_mean(one["days_held"].values, weights), n, n, "for body weight")
     lost = (one["least_weight_pct"].values <= -15.0).astype(float)
-    yield ("lost_15_pct_weight_share", *_mean(lost, weights), n, int(lost.sum()), "at a visit")
+    yield ("lost_15_pct_weight_share", *weighted_mean(lost, weights), n, int(lost.sum()), "at a visit")
     for when, label in (("first_clones", "at first progression"), ("last_clones", "at the end")):
         for clone, share in zip(one["clone"].values, one[when].values, strict=True):
             seen = int(np.isfinite(share).sum())
             method = f"mean share of cells {label}, of those with cells"
-            yield (f"clone {label}: {clone}", *_mean(share, weights), seen, seen, method)
-
-
-def _mean(values: Floats, weights: Floats) -> tuple[float, Floats]:
-    """Mean of the values that are there, and its resamples."""
-    there = np.isfinite(values)
-    total = weights @ there.astype(float)
-    drawn = weights @ np.where(there, values, 0.0)
-    with np.errstate(invalid="ignore"):
-        means = np.where(total > 0, drawn / np.where(total > 0, total, 1.0), np.nan)
-    return (float(values[there].mean()) if there.any() else float("nan")), means
+            yield (f"clone {label}: {clone}", *weighted_mean(share, weights), seen, seen, method)
 
 
 def _resampled_means(time: Floats, event: Flags, weights: Floats, tau: float) -> Floats:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from avatar_trials.card_files import check_card, load_design, load_strategies
-from avatar_trials.library import find_card
+from avatar_trials.card_files import check_card, compares_strategies, load_design, load_strategies
+from avatar_trials.library import find_card, known
 from avatar_trials.problems import InputError
-from avatar_trials.strategies import compare_strategies
+from avatar_trials.strategies import compare_strategies, score_strategies
+from avatar_trials.strategies.design_checks import design_checks
 
 GOOD = """\
 schema_version = 1
@@ -121,6 +122,49 @@ BAD = {
         '[monitoring.biopsy]\nregions = 2\npresence = { MET = 0.2 }\nsource = "x"\n\n[stopping]',
         ["'MET'", "resists A"],
     ),
+    "a part of no clone": (
+        'name = "resists A"\n',
+        'name = "resists A"\npart_of = "sensitive"\n',
+        ["'resists A'", "part of 'sensitive'", "there is none"],
+    ),
+    "a part with a cost of its own": (
+        '[[strategies]]\nname = "both"',
+        '[[tumour.clones]]\nname = "p"\nshare = 0.1\npart_of = "resists A"\nfitness_cost = 0.2\n\n'
+        '[[strategies]]\nname = "both"',
+        ["'p'", "fitness_cost", "'resists A'"],
+    ),
+    "a share of failures above 1": (
+        "[tumour.drugs.B]\nkill = 0.1",
+        "[tumour.drugs.B]\nkill = 0.1\nfails_in = 7",
+        ["less than or equal to 1", "7"],
+    ),
+    "a fold of no drug": (
+        "[[strategies]]",
+        "[tumour.persistence]\ninduced = 0.01\nwoken = 0.1\ninduced_fold = { C = 2 }\n\n[[strategies]]",
+        ["persistence.induced_fold", "'C'", "A, B"],
+    ),
+    "a share by a law beyond shares": (
+        "share = 0.01",
+        'share = { distribution = "logitnormal", location = 1.2, scale = 1, unit = "1", meaning = "m", source = "s" }',
+        ["between 0 and 1", "1.2"],
+    ),
+    "a check of no strategy": (
+        "[stopping]",
+        '[[checks]]\nwhat = "w"\nstrategy = "C"\nendpoint = "drug_days"\nleast = 1\nbasis = "assumed"\nsource = "s"\n'
+        "\n[stopping]",
+        ["'C'", "A, then B"],
+    ),
+    "a check without limits": (
+        "[stopping]",
+        '[[checks]]\nwhat = "w"\nstrategy = "both"\nendpoint = "drug_days"\nbasis = "assumed"\nsource = "s"\n\n'
+        "[stopping]",
+        ["needs least, most"],
+    ),
+    "a landmark in the past": (
+        "resamples = 50",
+        "resamples = 50\nlandmarks_days = [-3]",
+        ["greater than 0", "-3"],
+    ),
     "weights in disorder": (
         "[stopping]",
         '[toxicity]\nhold_at_loss_pct = 25\nsource = "x"\n\n[stopping]',
@@ -182,13 +226,26 @@ def test_drawn_shares_of_more_than_everything_are_refused(tmp_path: Path) -> Non
     assert refused.value.problems[0].code == "D93"
 
 
+def test_shares_that_are_too_many_are_scaled_only_where_a_card_says_so(tmp_path: Path) -> None:
+    parts = '[[tumour.clones]]\nname = "{}"\nshare = 0.6\npart_of = "resists A"\n\n'
+    crowd = GOOD.replace("share = 0.01", "share = 0.5", 1).replace(
+        "[[strategies]]", parts.format("x") + parts.format("y") + "[[strategies]]", 1
+    )
+    with pytest.raises(InputError, match="parts of a clone add up to more"):
+        compare_strategies(load_strategies(written(tmp_path, crowd)))
+
+
+def test_a_check_of_no_endpoint_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    check = '[[checks]]\nwhat = "w"\nstrategy = "both"\nendpoint = "cured"\nleast = 1\n'
+    check += 'basis = "assumed"\nsource = "s"\n'
+    design = load_strategies(written(tmp_path, GOOD.replace("[stopping]", check + "\n[stopping]")))
+    scores, _ = score_strategies(compare_strategies(design), design.reference, resamples=50)
+    with pytest.raises(InputError, match="no endpoint 'cured'") as refused:
+        design_checks(design, scores)
+    assert "eradicated_share" in refused.value.problems[0].fix
+
+
 def test_the_librarys_designs_are_good() -> None:
-    for name in (
-        "melanoma_preemptive_vs_sequential",
-        "egfr_osimertinib_first_line",
-        "persister_bh3_cotargeting",
-        "intermittent_rechallenge",
-        "ctdna_triggered_combination",
-    ):
+    for name in (name for name in known("trial_designs") if compares_strategies(name)):
         assert check_card(find_card("trial_designs", name)) == []
         assert "assumed" in load_strategies(name).words

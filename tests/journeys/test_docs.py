@@ -24,7 +24,7 @@ from avatar_trials.card_files import load_design, load_model, load_strategies
 from avatar_trials.cli import flow, outputs
 from avatar_trials.cli.commands import app
 from avatar_trials.endpoints.individual import INDIVIDUAL_COLUMNS
-from avatar_trials.endpoints.population import POPULATION_COLUMNS
+from avatar_trials.endpoints.population_rows import POPULATION_COLUMNS
 from avatar_trials.endpoints.readout import READOUT_COLUMNS
 from avatar_trials.endpoints.response import DOUBLING_VARIANTS, RULES
 from avatar_trials.intake import check_volumes, read_volumes

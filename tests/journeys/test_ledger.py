@@ -34,6 +34,6 @@ def test_every_row_names_a_place_and_a_test_that_exist() -> None:
 
 
 def test_every_design_of_strategies_has_a_row() -> None:
-    for path in (ROOT / "trial_designs").glob("*.toml"):
+    for path in (ROOT / "trial_designs").rglob("*.toml"):
         if "[[strategies]]" in path.read_text("utf-8"):
-            assert f"`trial_designs/{path.name}`" in LEDGER, path.name
+            assert f"`{path.relative_to(ROOT).as_posix()}`" in LEDGER, path.name

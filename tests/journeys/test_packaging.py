@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT_FILE = ROOT / "pyproject.toml"
-CARDS = ("models", "trial_designs", "interactions")
+CARDS = ("models", "trial_designs", "interactions", "benchmarks")
 REGISTRIES = [
     f"{host}.{top}"
     for host in ("pypi", "pythonhosted", "npmjs", "anaconda", "debian")
@@ -115,7 +115,7 @@ def test_the_wheel_carries_cards_and_panels(built: Path) -> None:
     cards = {
         f"avatar_trials/_library/{path.relative_to(ROOT)}"
         for folder in CARDS
-        for path in (ROOT / folder).glob("*.toml")
+        for path in (ROOT / folder).rglob("*.toml")
     }
     panels = {str(path.relative_to(ROOT)) for path in (ROOT / "avatar_trials" / "panels").glob("*.csv")}
     populations = {

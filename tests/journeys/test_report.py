@@ -10,6 +10,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -29,11 +30,24 @@ from avatar_trials.report import (
     format_readout,
     write_report,
 )
+from avatar_trials.report.agreement import INDIVIDUAL, POPULATION
 from avatar_trials.report.readings import MAIN, read
 from tests.fake_trial import ARMS, DOUBLING, LEVEL, RULE, gates, report_inputs
 
 Floats = NDArray[np.float64]
-SECTIONS = ["readout", "doubling", "waterfall", "spider", "predictive", "agreement", "checks", "record"]
+SECTIONS = [
+    *(
+        "readout",
+        "doubling",
+        "waterfall",
+        "spider",
+        "predictive",
+        "agreement",
+        "individuals",
+        "checks",
+        "record",
+    ),
+]
 
 
 class Page(HTMLParser):
@@ -143,7 +157,9 @@ def test_agreement_tables_hold_the_numbers_of_the_frames(inputs: ReportInputs, p
     assert [len(population) - 1, len(individual) - 1] == [len(inputs.population), len(inputs.individual)]
     for cells, (_, row) in zip(population[1:], inputs.population.iterrows(), strict=True):
         expected = [row[name] for name in ("emulated", "lower", "upper")]
-        scale = 1 if "Spearman" in row["measure"] or row["measure"].endswith(("_days", "_pct")) else 100
+        unscaled = ("Spearman", "Kendall", "Lin", "calibration", "PIT", "hazard")
+        plain = row["measure"].startswith(unscaled) or row["measure"].endswith(("_days", "_pct"))
+        scale = 1 if plain else 100
         assert shown_numbers(cells[-7]) == pytest.approx(
             [x * scale for x in expected if pd.notna(x)], abs=0.51
         )
@@ -154,6 +170,45 @@ def test_agreement_tables_hold_the_numbers_of_the_frames(inputs: ReportInputs, p
         for cell, wanted in zip(cells[-4:], names, strict=True):
             expected = [float(row[name]) for name in wanted if pd.notna(row[name])]
             assert shown_numbers(cell) == pytest.approx(expected, abs=0.0051)
+
+
+def test_no_figure_of_a_population_stands_under_an_individual_heading(
+    inputs: ReportInputs, tmp_path: Path
+) -> None:
+    """Every table is asked which section it stands in and what its rows are called; every one has its null."""
+    assert inputs.individual is not None
+    pooled = inputs.individual[inputs.individual["arm"] == "all"].assign(arm="all, not stratified")
+    both = replace(
+        inputs,
+        patients_population=inputs.population,
+        patients_individual=pd.concat([inputs.individual, pooled]),
+        patients_scenario="made up",
+    )
+    html, _ = written(both, tmp_path)
+    sections = dict(re.findall(r'<section id="([^"]+)">(.*?)</section>', html, re.DOTALL))
+    of_populations = {quantity.label for quantity in POPULATION.values()}
+    of_individuals = {quantity.label for quantity in INDIVIDUAL.values()}
+    assert not of_populations & of_individuals
+    expected = {
+        "agreement": of_populations,
+        "individuals": of_individuals,
+        "patients": of_populations,
+        "patients-individuals": of_individuals,
+    }
+    for name, section in sections.items():
+        labels = {unescape(label) for label in re.findall(r'<td class="measure">(.*?)</td>', section)}
+        if name not in expected:
+            assert not labels, name
+            continue
+        assert labels, name
+        assert labels <= expected[name], name
+        (heading,) = re.findall(r"<h2>(.*?)</h2>", section)
+        assert ("ndividual" in heading) == (expected[name] is of_individuals)
+        heads = re.findall(r'<th scope="col">(.*?)</th>', section)
+        assert "null reference" in heads
+        assert "ceiling" in heads
+    last = sections["patients-individuals"]
+    assert last.index("all arms</th>") < last.index("all arms pooled, not stratified")
 
 
 def shown_numbers(cell: str) -> list[float]:

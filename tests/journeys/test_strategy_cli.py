@@ -9,7 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from avatar_trials.cli.commands import app
+from avatar_trials.library import find_card
 from avatar_trials.stamp import read_netcdf, read_stamp
+from avatar_trials.strategies.design_checks import CHECK_COLUMNS
 from avatar_trials.strategies.scoring import DIFFERENCE_COLUMNS, SCORE_COLUMNS
 
 DESIGN = "melanoma_preemptive_vs_sequential"
@@ -67,9 +69,33 @@ def test_calibrated_avatars_are_compared_and_said_to_be(tmp_path: Path) -> None:
 def test_designs_of_strategies_are_listed_apart() -> None:
     result = CliRunner().invoke(app, ["list"])
     assert result.exit_code == 0
-    apart = result.output.split("Designs that compare strategies", 1)[1].split("Model cards", 1)[0]
+    apart, rest = result.output.split("Designs that compare strategies", 1)[1].split(
+        "Presets: known systems", 1
+    )
     assert DESIGN in apart
     assert "melanoma_braf_mek" not in apart
+    assert "egfr_1l" not in apart
+    assert "egfr_1l" in rest.split("Model cards", 1)[0]
+
+
+def test_a_preset_is_run_by_name_and_edited_by_path(tmp_path: Path) -> None:
+    """Its checks are told and written; a copy whose assumption was edited fails them, told and no error."""
+    typed = ["compare-strategies", "egfr_1l", "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, typed)
+    assert result.exit_code == 0, result.output
+    assert "17 of 17 hold" in result.output
+    for words in ("calibrated by hand: the arm on gefitinib", "predicted: osimertinib", "ASSUMED"):
+        assert words in result.output
+    table = pd.read_csv(tmp_path / "out" / "strategy_checks.csv")
+    assert tuple(table.columns) == CHECK_COLUMNS
+    assert table["holds"].all()
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        find_card("trial_designs", "egfr_1l").read_text("utf-8").replace("share = 0.05623", "share = 1.0")
+    )
+    again = CliRunner().invoke(app, ["compare-strategies", str(mine), "-o", str(tmp_path / "again")])
+    assert again.exit_code == 0, again.output
+    assert "FAILS" in again.output
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from avatar_trials import endpoints
 from avatar_trials.endpoints import association, intervals
 from avatar_trials.endpoints.arm_outcomes import common_horizon
 from avatar_trials.endpoints.individual import INDIVIDUAL_COLUMNS
-from avatar_trials.endpoints.population import POPULATION_COLUMNS
+from avatar_trials.endpoints.population_rows import POPULATION_COLUMNS
 from avatar_trials.intake import GrowthTable
 
 R = json.loads((Path(__file__).parents[1] / "fixtures" / "survival" / "agreement.json").read_text())
@@ -575,7 +575,7 @@ def test_chunks_of_trials_make_no_difference(monkeypatch: pytest.MonkeyPatch) ->
     trial, _ = correlated(0.3, n=12, arms=2, trials=7)
     whole = endpoints.trial_response(trial, rule="pct_sheet")
     monkeypatch.setattr("avatar_trials.endpoints.tables.VOLUMES_AT_A_TIME", 300)
-    monkeypatch.setattr("avatar_trials.endpoints.individual.PAIRS_AT_A_TIME", 200)
+    monkeypatch.setattr("avatar_trials.endpoints.individual_scores.PAIRS_AT_A_TIME", 200)
     xr.testing.assert_identical(endpoints.trial_response(trial, rule="pct_sheet"), whole)
 
 

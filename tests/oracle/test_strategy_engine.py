@@ -21,9 +21,22 @@ from tools.strategy_reference import follow_one
 BY_HAND = [name for name in RULES if name != "mutation in biopsy"]
 
 
-@pytest.mark.parametrize("rule", ["recist_volume", "doubling"])
-def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str) -> None:
-    chosen = design(scoring={"progression": rule, "confirmed_by": 1 + (rule == "doubling")}, n_avatars=6)
+@pytest.mark.parametrize(
+    ("rule", "least", "nadir"),
+    [
+        ("recist_volume", 0.0, "of_line"),
+        ("recist_volume", 3.0, "since_resumed"),
+        ("doubling", 0.0, "of_line"),
+    ],
+)
+def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str, least: float, nadir: str) -> None:
+    scoring = {
+        "nadir": nadir,
+        "progression": rule,
+        "confirmed_by": 1 + (rule == "doubling"),
+        "least_increase_mm": least,
+    }
+    chosen = design(scoring=scoring, n_avatars=6)
     tumours, plan, luck, days = prepared(chosen)
     for spec, strategy in zip(chosen.strategies, strategies_of(chosen), strict=True):
         if strategy.name not in BY_HAND:
@@ -45,11 +58,22 @@ def test_every_rule_does_to_every_mouse_what_a_plain_loop_does(rule: str) -> Non
             assert np.isnan(all_mice.volume_mm3[len(one.volumes) :, mouse]).all()
 
 
-@pytest.mark.parametrize("rule", ["recist_volume", "baseline_volume"])
-def test_progression_on_a_constant_arm_is_that_of_the_endpoints(rule: str) -> None:
-    chosen = design(toxicity=None, scoring={"progression": rule, "floor_mm3": 30}, n_avatars=60)
+@pytest.mark.parametrize(
+    ("rule", "floor"),
+    [
+        ("recist_volume", AbsoluteFloor("volume_mm3", 30.0)),
+        ("recist_volume", AbsoluteFloor("diameter_increase_mm", 2.5)),
+        ("baseline_volume", None),
+    ],
+)
+def test_progression_on_a_constant_arm_is_that_of_the_endpoints(
+    rule: str, floor: AbsoluteFloor | None
+) -> None:
+    scoring = {"progression": rule, "floor_mm3": 30}
+    if floor is not None and floor.kind == "diameter_increase_mm":
+        scoring = {"progression": rule, "floor_mm3": 1e-9, "least_increase_mm": floor.value}
+    chosen = design(toxicity=None, scoring=scoring, n_avatars=60)
     tumours, plan, luck, days = prepared(chosen)
-    floor = AbsoluteFloor("volume_mm3", 30.0) if rule == "recist_volume" else None
     for strategy in strategies_of(chosen)[:3]:
         followed = follow(strategy, tumours, plan, luck)
         read = progression(
@@ -99,3 +123,28 @@ def test_mice_leave_as_in_emulated_trials() -> None:
     assert np.array_equal(words, np.array(TRIAL_REASONS.split())[reason])
     assert np.array_equal(np.isfinite(followed.volume_mm3.T), stay)
     assert len(set(words)) >= 2
+
+
+@pytest.mark.parametrize(("nadir", "progressed"), [("of_line", True), ("since_resumed", False)])
+def test_what_grew_in_a_pause_is_held_against_the_nadir_of_the_line(nadir: str, progressed: bool) -> None:
+    """RECIST 1.1: the reference is the smallest sum on study. One clone, a third smaller in three weeks, three times as
+    large after three more without drug, then shrinking: progression at the first visit on drug again, unless a design
+    has the nadir start anew."""
+    tumour = design().tumour.model_dump(exclude_none=True)
+    tumour |= {"growth": 0.05, "mutations": [], "clones": [{"name": "sensitive"}], "start_mm3": 400.0}
+    tumour["drugs"] = {"A": {"kill": 0.07}}
+    chosen = design(
+        tumour=tumour,
+        strategies=[{"name": "on and off", "rule": RULES["intermittent"] | {"arm": "A", "off_days": 21}}],
+        monitoring={"caliper": {"delta_mm": 0.0, "sigma_p": 0.0}},
+        toxicity=None,
+        n_avatars=1,
+        visits={"gaps_days": [7], "horizon_days": 56},
+        stopping={"size_mm3": 1e6},
+        scoring={"progression": "recist_volume", "nadir": nadir, "resamples": 50},
+    )
+    tumours, plan, luck, _ = prepared(chosen)
+    (strategy,) = strategies_of(chosen)
+    day = follow(strategy, tumours, plan, luck).progression_day[0, 0]
+    assert np.isnan(day) != progressed
+    assert not progressed or day == 49.0

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from avatar_trials.card_files import load_strategies
-from avatar_trials.endpoints.survival import kaplan_meier, median
-from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
 from avatar_trials.kinetics.luria_delbruck import clones_at_detection
 from avatar_trials.kinetics.mutants import two_drug_mutation
 from avatar_trials.strategies import Strategy, compare_strategies, score_strategies
-from avatar_trials.strategies.egfr_first_line import (
-    FIRST_GENERATION,
-    LOG10_SHARES,
-    T790M_REMOVED,
-    THIRD_GENERATION,
-    Arm,
-    egfr_arm,
-)
 from avatar_trials.strategies.engine import Plan, follow
 from avatar_trials.strategies.fates import Fates
 from avatar_trials.strategies.rules import Constant, Sequential
@@ -80,7 +68,7 @@ def test_many_whole_cells_shrink_and_grow_at_their_rates() -> None:
 
 
 @pytest.mark.parametrize(("cross", "expected"), [(1, 0.263), (0, 0.999)])
-def test_two_drugs_cure_together_and_not_in_turn(cross: int, expected: float) -> None:
+def test_t53_two_drugs_cure_together_and_not_in_turn(cross: int, expected: float) -> None:
     """T53. Bozic 2013: with one mutation that resists both 26.3 % and 0 %; without, 99.9 % and 0 %. The second drug
     comes when the lesion has its size at detection again."""
     n = 300
@@ -91,7 +79,7 @@ def test_two_drugs_cure_together_and_not_in_turn(cross: int, expected: float) ->
     assert cured(in_turn, lesions(n, cross, 2)) == 0.0
 
 
-def test_first_lines_flatter_the_combination_that_whole_strategies_do_not() -> None:
+def test_t53_first_lines_flatter_the_combination_that_whole_strategies_do_not() -> None:
     """T53. With cells that resist both, upfront wins by first progression; by failure it is near the sequence."""
     chosen = load_strategies("melanoma_preemptive_vs_sequential").model_copy(update={"n_avatars": 300})
     _, differences = score_strategies(compare_strategies(chosen), chosen.reference, resamples=50)
@@ -102,7 +90,7 @@ def test_first_lines_flatter_the_combination_that_whole_strategies_do_not() -> N
     assert abs(upfront["strategy_failure_mean_days"]) < upfront["PFS_mean_days"] / 4
 
 
-def test_a_drug_added_at_residual_disease_lies_between_one_drug_and_both() -> None:
+def test_t55_a_drug_added_at_residual_disease_lies_between_one_drug_and_both() -> None:
     """T55."""
     table = wide(design(n_avatars=250, toxicity=None))
     failure, drug_days = table["strategy_failure_mean_days"], table["drug_days"]
@@ -135,7 +123,7 @@ def with_cost(cost: float) -> StrategyDesign:
     )
 
 
-def test_rechallenge_works_again_where_resistance_costs_growth() -> None:
+def test_t56_rechallenge_works_again_where_resistance_costs_growth() -> None:
     """T56: off drug costly resistant cells fall behind, and the drug shrinks the tumour a second time."""
     gained = {}
     for cost in (0.0, 0.6):
@@ -156,7 +144,7 @@ def test_rechallenge_works_again_where_resistance_costs_growth() -> None:
     assert gained[0.6] > gained[0.0] + 10
 
 
-def test_persisters_die_of_an_inhibitor_of_both_guardians_and_not_of_one() -> None:
+def test_t57_persisters_die_of_an_inhibitor_of_both_guardians_and_not_of_one() -> None:
     """T57: BCL-2 alone changes nothing, to the last bit; BCL-2 and BCL-xL together lower the nadir and relapse."""
     chosen = load_strategies("persister_bh3_cotargeting").model_copy(update={"n_avatars": 120})
     followed = compare_strategies(chosen)
@@ -182,65 +170,6 @@ def test_plasma_shows_resistance_before_the_caliper_does() -> None:
     lead = progressed - added
     assert np.nanmean(lead) > 5.0
     assert (added <= progressed + 1e-9)[np.isfinite(added) & np.isfinite(progressed)].mean() > 0.9
-
-
-@pytest.fixture(scope="module")
-def egfr() -> dict[str, Arm]:
-    """4,000 patients on each arm, the same ones."""
-    more = replace(THIRD_GENERATION, name="clears more", clears_more=0.45)
-    arms = (FIRST_GENERATION, T790M_REMOVED, THIRD_GENERATION, more)
-    return {one.name: egfr_arm(one, 4000, seed=1) for one in arms}
-
-
-def numbers(arm: Arm) -> tuple[float, float, float]:
-    """Response rate, median depth (% of diameter), median PFS (months)."""
-    pfs = float(median(kaplan_meier(arm.months, arm.progressed)))
-    return float((arm.depth_pct <= -30.0).mean()), float(np.median(arm.depth_pct)), pfs
-
-
-def ratio(egfr: dict[str, Arm], name: str) -> float:
-    """Hazard ratio of progression against the first-generation inhibitor."""
-    control, arm = egfr[FIRST_GENERATION.name], egfr[name]
-    which = np.repeat([0, 1], [len(control.months), len(arm.months)])
-    found = hazard_ratio(
-        np.concatenate([control.months, arm.months]),
-        np.concatenate([control.progressed, arm.progressed]),
-        which,
-    )
-    return float(found.hr)
-
-
-def test_the_control_arm_is_calibrated_to_flaura(egfr: dict[str, Arm]) -> None:
-    """T50: response 76 %, depth -48.5 %, PFS 10.2 months, and mechanisms as often as the literature has them."""
-    control = egfr[FIRST_GENERATION.name]
-    response, depth, pfs = numbers(control)
-    assert response == pytest.approx(0.76, abs=0.03)
-    assert depth == pytest.approx(-48.5, abs=2.0)
-    assert pfs == pytest.approx(10.2, abs=0.75)
-    share = {name: float((control.mechanism[control.progressed] == name).mean()) for name in LOG10_SHARES}
-    assert 0.50 <= share["T790M"] <= 0.60
-    assert 0.05 <= share["MET"] <= 0.10
-    assert 0.03 <= share["small-cell"] <= 0.15
-    assert share["EMT"] == pytest.approx(0.05, abs=0.02)
-
-
-def test_osimertinib_is_predicted_and_t790m_alone_is_too_little(egfr: dict[str, Arm]) -> None:
-    """T51: without T790M alone HR 0.70 and PFS 12.6; with the assumption FLAURA's HR 0.46 [0.37, 0.57] and depth."""
-    _, _, pfs = numbers(egfr[T790M_REMOVED.name])
-    assert ratio(egfr, T790M_REMOVED.name) == pytest.approx(0.70, abs=0.05)
-    assert pfs == pytest.approx(12.6, abs=1.0)
-    response, depth, pfs = numbers(egfr[THIRD_GENERATION.name])
-    assert 0.37 <= ratio(egfr, THIRD_GENERATION.name) <= 0.57
-    assert response == pytest.approx(0.80, abs=0.05)
-    assert depth == pytest.approx(-54.7, abs=2.0)
-    assert 15.0 <= pfs <= 19.5
-
-
-def test_more_depth_alone_does_not_delay_progression(egfr: dict[str, Arm]) -> None:
-    """T52: depth follows from later regrowth; residual tissue that clears overshoots it and gains no time."""
-    _, depth, _ = numbers(egfr["clears more"])
-    assert depth < -58.0
-    assert ratio(egfr, "clears more") > ratio(egfr, THIRD_GENERATION.name)
 
 
 def test_the_same_treatment_lasts_shorter_as_a_second_line() -> None:

@@ -92,5 +92,5 @@ def test_known_names_are_sorted_and_without_truth_files(checkout: Path) -> None:
 
 
 def test_an_unknown_kind_is_a_programming_error() -> None:
-    with pytest.raises(ValueError, match="models, trial_designs, interactions, panels"):
+    with pytest.raises(ValueError, match="models, trial_designs, interactions, benchmarks, panels"):
         known("posteriors")  # type: ignore[arg-type]
