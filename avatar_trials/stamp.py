@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Literal, cast, overload
+from typing import Any, Final, Literal, cast, get_args, overload
 
 import numpy as np
 import xarray as xr
@@ -176,6 +176,27 @@ def read_netcdf(path: Path | str, *, kind: Kind, allow_unstamped: bool = False) 
     return tree if kind == "posterior" else tree.to_dataset()
 
 
+def kind_of(path: Path | str) -> Kind:
+    """Which kind of file this is, by its stamp; its bytes are those that were written.
+
+    Raises StampError for a file that is missing, changed, or carries no stamp of this program.
+    """
+    import h5py
+
+    source = Path(path)
+    if not source.is_file():
+        raise StampError(f"{path}: there is no such file.")
+    _verify(source, "file", allow_unstamped=False)
+    try:
+        with h5py.File(source, "r") as file:
+            kind = json.loads(file.attrs["stamp"])["kind"]
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError):
+        kind = None
+    if kind not in get_args(Kind):
+        raise StampError(f"{path}: carries no stamp, so it was not written by this program.")
+    return cast(Kind, kind)
+
+
 def manifest_path(path: Path | str) -> Path:
     """Where the sha256 manifest of a file lies; `sha256sum -c` reads it."""
     return Path(f"{os.path.realpath(path)}.sha256")
@@ -187,13 +208,15 @@ def sha256_of(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _verify(source: Path, kind: Kind, allow_unstamped: bool) -> None:
+def _verify(source: Path, kind: str, allow_unstamped: bool) -> None:
     manifest = manifest_path(source)
     if not manifest.is_file():
         if allow_unstamped:
             return
         if not _is_netcdf(source):
-            raise StampError(f"{source}: this is no NetCDF file, and a {kind} file is wanted here.")
+            raise StampError(
+                f"{source}: this is no NetCDF file, and a {kind if kind != 'file' else 'NetCDF'} file is wanted here."
+            )
         raise StampError(
             f"{source}: its checksum file {manifest.name} is missing, so nobody can tell whether the {kind} is intact. "
             "Copy both files together, or allow unstamped files."

@@ -16,6 +16,7 @@ import xarray as xr
 from avatar_trials import memory
 from avatar_trials.cli import main
 from avatar_trials.emulate import check_posterior, check_trial
+from avatar_trials.library import find_card
 from avatar_trials.problems import ResourceError
 from avatar_trials.stamp import StampError, manifest_path, read_netcdf, read_stamp, sha256_of, write_netcdf
 from tests.journeys.test_cli import DESIGN, FROZEN, VOLUMES
@@ -248,3 +249,48 @@ def test_a_stamp_that_is_none(tmp_path: Path, stamp: object) -> None:
     xr.Dataset({"x": ("visit", [1.0])}, attrs={"stamp": stamp}).to_netcdf(path, engine="h5netcdf")
     with pytest.raises(StampError, match="stamp"):
         read_netcdf(signed(path), kind="trial")
+
+
+def inspected(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], path: Path | str) -> str:
+    monkeypatch.setattr(sys, "argv", ["avatar-trials", "inspect", str(path)])
+    main_ended_well()
+    return capsys.readouterr().out
+
+
+def test_a_sound_file_is_inspected(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], emulated: xr.Dataset, tmp_path: Path
+) -> None:
+    told = inspected(monkeypatch, capsys, FROZEN)
+    assert told.startswith(f"{FROZEN}: posterior, whole and as it was written")
+    assert f"sha256: {sha256_of(FROZEN)}" in told
+    assert "volumes: SYNTHETIC, no measured mouse" in told
+    assert "chain " in told
+    assert "passed" in told
+    trial = tmp_path / "t.nc"
+    write_netcdf(emulated, trial, read_stamp(emulated) | {"design": "a\x1b[2J\nb"})
+    told = inspected(monkeypatch, capsys, trial)
+    assert f"{trial}: trial, whole" in told
+    assert "design: a\\x1b[2J\\nb" in told
+    assert "seed: 7" in told
+    told = inspected(monkeypatch, capsys, find_card("populations", "pdxe_cm"))
+    assert "population, whole" in told
+    assert "volumes: measured" in told
+
+
+@pytest.mark.bad_input(97, 98)
+def test_an_unsound_file_is_inspected(refused: Called, emulated: xr.Dataset) -> None:
+    write_netcdf(emulated, "t.nc", read_stamp(emulated))
+    content = Path("t.nc").read_bytes()
+    Path("t.nc").write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
+    assert "damaged, cut short or edited" in refused(4, "inspect", "t.nc")[0]
+    Path("t.nc").write_bytes(b"")
+    signed(Path("t.nc"))
+    assert "carries no stamp" in refused(4, "inspect", "t.nc")[0]
+    write_netcdf(emulated.drop_vars("day"), "t.nc", read_stamp(emulated))
+    assert "the trial has no day. Emulate it again" in refused(4, "inspect", "t.nc")[0]
+    assert "there is no such file" in refused(4, "inspect", "u.nc")[0]
+    Path("v.csv").write_text(VOLUMES, "utf-8")
+    assert "this is no NetCDF file" in refused(4, "inspect", "v.csv")[0]
+    xr.Dataset({"x": ("visit", [1.0])}).to_netcdf("foreign.nc", engine="h5netcdf")
+    signed(Path("foreign.nc"))
+    assert "carries no stamp" in refused(4, "inspect", "foreign.nc")[0]
