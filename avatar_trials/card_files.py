@@ -28,10 +28,14 @@ MAX_CARD_BYTES = 1 << 20
 MAX_NESTING = 50
 
 
-def load_model(name_or_path: str | Path, *, beside: Path | None = None) -> ModelCard:
-    """Read a model card by name or path, with what it extends. Raises InputError with every problem and its line."""
+def load_model(name_or_path: str | Path, *, beside: Path | None = None, confined: bool = False) -> ModelCard:
+    """Read a model card by name or path, with what it extends. Raises InputError with every problem and its line.
+
+    `beside`, `confined`: as `library.find_card` has them.
+    """
     shown = str(name_or_path)
-    content, raw, text = _with_inherited(find_card("models", name_or_path, beside=beside), shown)
+    path = find_card("models", name_or_path, beside=beside, confined=confined)
+    content, raw, text = _with_inherited(path, shown)
     return _validated(ModelCard, content, raw, text, shown)
 
 
@@ -123,9 +127,7 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
 
 def _read(path: Path, shown: str) -> tuple[dict[str, Any], bytes, str]:
     """A card's content, bytes and text; InputError for what is no card of this schema."""
-    raw = path.read_bytes()
-    if len(raw) > MAX_CARD_BYTES:
-        raise InputError(Problem("F11", "error", f"{len(raw):,} bytes: too long for a card", file=shown))
+    raw = _bytes(path, shown)
     try:
         text = raw.decode("utf-8-sig")
         # Asked before parsing: another library may have raised the recursion limit that would tell.
@@ -150,6 +152,20 @@ def _read(path: Path, shown: str) -> tuple[dict[str, Any], bytes, str]:
         line = _line(text, ("schema_version",))
         raise InputError(Problem("F96", "error", what, "Write schema_version = 1", shown, line))
     return content, raw, text
+
+
+def _bytes(path: Path, shown: str) -> bytes:
+    """A card's bytes, no more of them than a card has."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_CARD_BYTES + 1)
+    except OSError as reason:
+        what = f"the file cannot be read ({reason.strerror or reason})"
+        raise InputError(Problem("F10", "error", what, "Check its permissions", shown)) from None
+    if len(raw) > MAX_CARD_BYTES:
+        what = f"more than {MAX_CARD_BYTES:,} bytes: too long for a card"
+        raise InputError(Problem("F11", "error", what, file=shown))
+    return raw
 
 
 def _with_inherited(
@@ -232,7 +248,7 @@ def _line(text: str, place: tuple[str, ...]) -> int | None:
 def check_card(path: str | Path) -> list[Problem]:
     """Problems of a card file of any kind; never raises for what the file holds."""
     try:
-        text = Path(path).read_bytes().decode("utf-8", "replace") if Path(path).is_file() else ""
+        text = _bytes(find_card("trial_designs", path), str(path)).decode("utf-8", "replace")
         if re.search(r"^\s*(kinetics|extends)\s*=", text, re.MULTILINE):
             load_model(path)
         elif re.search(r"^\s*\[pathways\]", text, re.MULTILINE):
@@ -242,10 +258,20 @@ def check_card(path: str | Path) -> list[Problem]:
         elif re.search(r"^\s*citation\s*=", text, re.MULTILINE):
             load_benchmark(path)
         else:
-            load_design(path)
+            return doubts_of(load_design(path), path)
     except InputError as error:
         return list(error.problems)
     return []
+
+
+def doubts_of(design: TrialDesign, name_or_path: str | Path) -> list[Problem]:
+    """Warnings about a design that can be used, with their lines."""
+    shown = str(name_or_path)
+    text = _read(find_card("trial_designs", name_or_path), shown)[2]
+    return [
+        Problem("D88", "warning", what, fix, shown, _line(text, place), ".".join(place))
+        for place, what, fix in design.doubts
+    ]
 
 
 def _nesting(text: str) -> int:

@@ -295,3 +295,19 @@ class TrialDesign(Card):
     def measured_arms(self) -> list[str]:
         """Canonical arms whose mice calibrate the design: those of constant treatment behind every course."""
         return list(dict.fromkeys(arm.name for arm in self.arms))
+
+    @property
+    def doubts(self) -> list[tuple[tuple[str, ...], str, str]]:
+        """What is odd about a design that can be used: (place of the key, what, fix)."""
+        found: list[tuple[tuple[str, ...], str, str]] = []
+        if len(self.arms) == 1:
+            what = f"one arm only, {self.arms[0].shown}: there is nothing to compare it with"
+            found.append((("arms", "0"), what, "Add an arm, untreated or another"))
+        horizon = self.visits.horizon_days
+        for number, arm in enumerate(self.arms):
+            late = [day for day, _ in arm.course if day >= horizon]
+            if late:
+                what = f"the dose of {arm.shown!r} changes on day {late[0]:g}, when the trial has ended"
+                fix = f"The horizon is day {horizon:g}: lengthen it, or end the course before"
+                found.append((("arms", str(number), "course"), what, fix))
+        return found

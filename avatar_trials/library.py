@@ -34,13 +34,16 @@ _IN_PACKAGE: Final = ("panels", "populations")
 _TRUTH_MARK: Final = "truth"
 
 
-def find_card(kind: Kind, name_or_path: str | Path, *, beside: Path | None = None) -> Path:
+def find_card(
+    kind: Kind, name_or_path: str | Path, *, beside: Path | None = None, confined: bool = False
+) -> Path:
     """The file of a model card, a trial design, an interaction or benchmark card, a panel or a population.
 
     What holds a folder separator or ends in the kind's suffix is a path, and only a path: a mistyped path never
     falls back to a library card of the same name. A relative path is looked for in the working folder, then in
     `beside` (the folder of the file that names it). Anything else is a name, looked up in the wheel's library and
-    then, in a checkout, in the folder next to the package.
+    then, in a checkout, in the folder next to the package. `confined`, for what a file from elsewhere names: a path
+    leads, links followed, into the working folder or `beside`.
 
     Raises InputError, listing the known names, when there is no such file.
     """
@@ -53,7 +56,12 @@ def find_card(kind: Kind, name_or_path: str | Path, *, beside: Path | None = Non
         )
     for candidate in candidates:
         if _is_file(candidate):
-            return candidate.resolve()
+            found = candidate.resolve()
+            if confined and _is_path(kind, text) and not _is_within(found, beside):
+                what = f"{_CALLED[kind]} {text!r} lies outside the folder of the file that names it"
+                fix = "Copy it beside that file, or work in a folder that holds both"
+                raise InputError(Problem("F12", "error", what, fix, text))
+            return found
     raise InputError(_missing(kind, text))
 
 
@@ -71,6 +79,11 @@ def known(kind: Kind) -> list[str]:
 
 def _is_path(kind: Kind, text: str) -> bool:
     return "/" in text or "\\" in text or text.casefold().endswith(_SUFFIX[kind])
+
+
+def _is_within(found: Path, beside: Path | None) -> bool:
+    folders = [Path.cwd(), *([] if beside is None else [beside])]
+    return any(found.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _is_file(path: Path) -> bool:

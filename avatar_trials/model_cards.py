@@ -42,8 +42,8 @@ class Sampling(Card):
     """
 
     chains: Annotated[Whole, Field(ge=2, le=64)] = 4
-    tune: Annotated[Whole, Field(ge=100)] = 1000
-    draws: Annotated[Whole, Field(ge=50)] = 2000
+    tune: Annotated[Whole, Field(ge=100, le=100_000)] = 1000
+    draws: Annotated[Whole, Field(ge=50, le=100_000)] = 2000
     target_accept: Fraction = 0.9
     min_depth: Annotated[Whole, Field(ge=0, le=14)] = 0
     max_depth: Annotated[Whole, Field(ge=4, le=14)] = 10

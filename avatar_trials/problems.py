@@ -31,8 +31,9 @@ class Problem:
     def __str__(self) -> str:
         parts = [self.file, "" if self.line is None else str(self.line), self.column]
         place = ":".join(part for part in parts if part)
-        sentence = f"{self.what}. {self.fix}" if self.fix else self.what
-        return _one_line(f"{place} [{self.code}] {sentence}".strip())
+        stop = "" if self.what.endswith(("?", ".")) else "."
+        sentence = f"{self.what}{stop} {self.fix}" if self.fix else self.what
+        return one_line(f"{place} [{self.code}] {sentence}".strip())
 
 
 class InputError(ValueError):
@@ -53,6 +54,12 @@ class InputError(ValueError):
 
 class OutputError(InputError):
     """Output that cannot be written, or that another run is writing; nothing was computed. Exit code 3."""
+
+    exit_code = 3
+
+
+class ResourceError(InputError):
+    """What is asked for does not fit into this machine; nothing was computed. Exit code 3."""
 
     exit_code = 3
 
@@ -89,7 +96,7 @@ def problems_text(problems: Iterable[Problem], shown: int = SHOWN_PROBLEMS) -> s
     return "\n".join(lines)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Control characters and lone surrogates from the input escaped: a hostile cell must not draw on the terminal."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -11,10 +11,13 @@ import tempfile
 from collections.abc import Callable, Hashable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Literal, cast, overload
+from typing import Any, Final, Literal, cast, get_args, overload
 
 import numpy as np
 import xarray as xr
+
+from avatar_trials.hdf5 import strange_contents
+from avatar_trials.problems import InputError
 
 FILE_FORMAT: Final = 1
 DISTRIBUTION: Final = "avatar-trials"
@@ -149,24 +152,49 @@ def read_netcdf(path: Path | str, *, kind: Kind, allow_unstamped: bool = False) 
     """Read a whole posterior (DataTree), trial, population, patients or strategies (Dataset) into memory, and close it.
 
     Raises StampError when the file is missing, changed since it was written, cut short, of another kind or of a later
-    format. A file without a manifest or a stamp is refused unless `allow_unstamped`.
+    format, or holds more than numbers and text of its own; ResourceError where memory does not hold it. A file without
+    a manifest or a stamp is refused unless `allow_unstamped`.
     """
     source = Path(path)
     if not source.is_file():
         raise StampError(f"{path}: there is no such file. Give the {kind} file that an earlier step wrote.")
     _verify(source, kind, allow_unstamped)
     try:
+        _refuse_strange(source, kind)
         # Older xarray turns numbers whose unit is "days" into time spans unless told not to.
         opened = xr.open_datatree(source, engine="h5netcdf", decode_times=False, decode_timedelta=False)
         with opened:
             tree = opened.load()
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (MemoryError, InputError, StampError):
+        raise
+    except Exception as error:
         size = source.stat().st_size
         raise StampError(
             f"{path}: not a readable {kind} file ({size:,} bytes; cut short, or no NetCDF). Write it again."
         ) from error
     _check_stamp(tree, path, kind, allow_unstamped)
     return tree if kind == "posterior" else tree.to_dataset()
+
+
+def kind_of(path: Path | str) -> Kind:
+    """Which kind of file this is, by its stamp; its bytes are those that were written.
+
+    Raises StampError for a file that is missing, changed, or carries no stamp of this program.
+    """
+    import h5py
+
+    source = Path(path)
+    if not source.is_file():
+        raise StampError(f"{path}: there is no such file.")
+    _verify(source, "file", allow_unstamped=False)
+    try:
+        with h5py.File(source, "r") as file:
+            kind = json.loads(file.attrs["stamp"])["kind"]
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError):
+        kind = None
+    if kind not in get_args(Kind):
+        raise StampError(f"{path}: carries no stamp, so it was not written by this program.")
+    return cast(Kind, kind)
 
 
 def manifest_path(path: Path | str) -> Path:
@@ -180,13 +208,15 @@ def sha256_of(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _verify(source: Path, kind: Kind, allow_unstamped: bool) -> None:
+def _verify(source: Path, kind: str, allow_unstamped: bool) -> None:
     manifest = manifest_path(source)
     if not manifest.is_file():
         if allow_unstamped:
             return
         if not _is_netcdf(source):
-            raise StampError(f"{source}: this is no NetCDF file, and a {kind} file is wanted here.")
+            raise StampError(
+                f"{source}: this is no NetCDF file, and a {kind if kind != 'file' else 'NetCDF'} file is wanted here."
+            )
         raise StampError(
             f"{source}: its checksum file {manifest.name} is missing, so nobody can tell whether the {kind} is intact. "
             "Copy both files together, or allow unstamped files."
@@ -203,6 +233,14 @@ def _verify(source: Path, kind: Kind, allow_unstamped: bool) -> None:
         )
 
 
+def _refuse_strange(source: Path, kind: Kind) -> None:
+    strange = strange_contents(source)
+    if strange:
+        raise StampError(
+            f"{source}: not a {kind} file of this program: {'; '.join(strange)}. Take it from where it was made."
+        )
+
+
 def _is_netcdf(source: Path) -> bool:
     with source.open("rb") as file:
         return file.read(len(_SIGNATURE)) == _SIGNATURE
@@ -211,7 +249,8 @@ def _is_netcdf(source: Path) -> bool:
 def _check_stamp(tree: xr.DataTree, path: Path | str, kind: Kind, allow_unstamped: bool) -> None:
     try:
         stamp = read_stamp(tree)
-    except ValueError as error:
+        written_as = int(stamp.get("file_format", 0))
+    except (ValueError, TypeError, AttributeError) as error:
         raise StampError(f"{path}: its stamp cannot be read. Make the {kind} again.") from error
     if not stamp:
         if allow_unstamped:
@@ -221,7 +260,7 @@ def _check_stamp(tree: xr.DataTree, path: Path | str, kind: Kind, allow_unstampe
         )
     if stamp.get("kind") != kind:
         raise StampError(f"{path}: this is a {stamp.get('kind')} file, and a {kind} file is wanted here.")
-    if not 1 <= int(stamp.get("file_format", 0)) <= FILE_FORMAT:
+    if not 1 <= written_as <= FILE_FORMAT:
         raise StampError(
             f"{path}: written in file format {stamp.get('file_format')} by version {stamp.get('avatar_trials')}; "
             f"this version reads formats up to {FILE_FORMAT}. Update the program."

@@ -75,7 +75,10 @@ def a_singles_posterior(
         "kinetics": "graded_kill",
         "constants": json.dumps({"growth_mouse_sd": 0.15, "spread_mouse_sd": 0.3, "eta_combination_sd": 0.4}),
         "observation": json.dumps({"detection_limit_mm3": 15.0, "diameter_floor_mm3": 5.0}),
+        "gates": json.dumps({column: [] for column in ("check", "value", "limit", "passed", "worst")}),
+        "notices": "[]",
         "model_card": "graded_kill",
+        "card_sha256": "",
         "data_sha256": "",
         "synthetic": 1,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 INTERRUPTED, RESOURCES = 130, 3
@@ -12,6 +13,9 @@ def main() -> None:
     from avatar_trials.cli.commands import app
     from avatar_trials.problems import InputError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that a terminal cannot show is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:

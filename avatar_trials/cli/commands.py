@@ -8,6 +8,7 @@ import typer
 
 from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
+from avatar_trials.cli.commands_of_files import inspect
 from avatar_trials.cli.commands_of_patients import avatars_needed, benchmark, patients
 from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_strategies import compare_strategies
@@ -79,7 +80,7 @@ def list_library() -> None:
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
     *(predict_combination, sweep, compare_strategies, patients, benchmark, avatars_needed),
-    *(readout, agree, report, checks, compare),
+    *(readout, agree, report, checks, compare, inspect),
 )
 for command in IN_ORDER:
     app.command()(command)

@@ -61,10 +61,13 @@ def compare(
         "comparison"
     ),
     draws: Annotated[
-        int, typer.Option("--draws", min=100, help="Posterior draws of each card to use.")
+        int, typer.Option("--draws", min=100, max=100_000, help="Posterior draws of each card to use.")
     ] = 400,
     samples: Annotated[
-        int, typer.Option("--samples", min=32, help="Points of each integral; rounded down to a power of 2.")
+        int,
+        typer.Option(
+            "--samples", min=32, max=1 << 20, help="Points of each integral; rounded down to a power of 2."
+        ),
     ] = 256,
     allow_unconverged: Unconverged = False,
 ) -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, say, tell_kind
+from avatar_trials.cli.options import (
+    Design,
+    Unconverged,
+    VolumesOption,
+    design_of,
+    files_of,
+    folder_of,
+    say,
+    tell_kind,
+)
 from avatar_trials.cli.outputs import netcdf_files, posterior_files, require_writable
 from avatar_trials.library import find_card
 from avatar_trials.problems import InputError, Problem, together
@@ -26,11 +35,10 @@ def run(
     Writes posterior.nc, trial.nc, readout.csv, readout_observed.csv, agreement_*.csv, response.csv, parameters.csv,
     gates.csv, checks/ and report.html, prints the readout table and the path of the report.
     """
-    from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
     from avatar_trials.report import format_readout
 
-    chosen = load_design(design)
+    chosen = design_of(design)
     card = flow.model_of(chosen, folder_of(design))
     result, report = flow.write_run(
         *(chosen, card, volumes, out),
@@ -85,10 +93,9 @@ def calibrate(
 ) -> None:
     """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass."""
     from avatar_trials.calibrate import gates_of, require_passed
-    from avatar_trials.card_files import load_design
     from avatar_trials.cli import flow
 
-    chosen = load_design(design)
+    chosen = design_of(design)
     card = flow.model_of(chosen, folder_of(design))
     reads = [*files_of(design, chosen), volumes]
     if hold_out is None:
@@ -143,7 +150,7 @@ def emulate(
     drawn_from = None
     if population is not None:
         _, drawn_from = together(lambda: load_design(design), lambda: find_card("populations", population))
-    chosen = load_design(design)
+    chosen = design_of(design)
     require_writable(netcdf_files(out), reads=[*files_of(design, chosen), posterior, drawn_from])
     if posterior is not None and population is None:
         card = flow.model_of(chosen, folder_of(design))

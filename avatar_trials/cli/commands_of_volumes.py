@@ -9,7 +9,8 @@ import typer
 
 from avatar_trials.cli.options import Doubling, Rule, Volumes, known, told
 from avatar_trials.cli.outputs import require_writable
-from avatar_trials.problems import InputError, errors_of
+from avatar_trials.problems import InputError, errors_of, one_line
+from avatar_trials.seeds import SEED_LIMIT
 
 UNSURE = 0.8
 
@@ -32,7 +33,7 @@ def check(
         for problem in problems:
             print(problem)
         refused |= bool(errors_of(problems))
-        print(f"{file}: {'refused' if errors_of(problems) else 'can be used'}")
+        print(f"{one_line(str(file))}: {'refused' if errors_of(problems) else 'can be used'}")
     if refused:
         raise typer.Exit(InputError.exit_code)
 
@@ -90,8 +91,12 @@ def certainty(
         "certainty.csv"
     ),
     rule: Rule = "gao2015_text",
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of every mouse's true volumes.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same numbers.")] = 0,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, max=100_000, help="Draws of every mouse's true volumes.")
+    ] = 1000,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=SEED_LIMIT - 1, help="Same seed, same numbers.")
+    ] = 0,
 ) -> None:
     """How sure every mouse's CR, PR, SD or PD is, given caliper error and sparse visits: no posterior needed."""
     from avatar_trials.cli.files import write_csv

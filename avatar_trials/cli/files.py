@@ -20,7 +20,7 @@ DIGITS = 10
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
     """Write a frame as UTF-8 CSV, numbers to 10 digits, empty where there is no value, text safe from formulas."""
-    cells = [[str(name) for name in frame.columns]]
+    cells = [[guard(str(name)) for name in frame.columns]]
     cells += [[_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
 
     def write(temporary: Path) -> None:

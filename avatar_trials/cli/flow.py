@@ -68,7 +68,7 @@ def volumes_for(design: TrialDesign, volumes: Path | None, *, every_arm: bool = 
 
 def _embedded(panel: str) -> GrowthTable:
     """An embedded panel, by its name: where this program is installed is nobody's business in a file."""
-    table = read_volumes(find_card("panels", panel))
+    table = read_volumes(find_card("panels", panel, confined=True))
     name = f"{panel}.csv"
     notices = tuple(replace(notice, file=name) for notice in table.notices)
     return replace(table, source=name, notices=notices)
@@ -76,7 +76,7 @@ def _embedded(panel: str) -> GrowthTable:
 
 def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
     """The model card that a design names, beside the design file or in the library."""
-    return load_model(design.model, beside=design_path.parent if design_path else None)
+    return load_model(design.model, beside=design_path.parent if design_path else None, confined=True)
 
 
 def calibrated(
@@ -126,13 +126,17 @@ def finished(
 
 
 def read_posterior(path: Path, *, allow_unconverged: bool = False) -> xr.DataTree:
-    """Read posterior.nc. Raises StampError where it is damaged, or did not pass its gates and that is not allowed."""
+    """Read posterior.nc. Raises StampError where it is damaged, lacks something, or did not pass its gates and that is
+    not allowed."""
+    from avatar_trials.emulate import check_posterior
+
     tree = read_netcdf(path, kind="posterior")
     if not allow_unconverged and not read_stamp(tree).get("gates_passed", False):
         raise StampError(
             f"{path}: this posterior did not pass its convergence gates, so no trial may be read off it. "
             "Calibrate with more draws or another model card, or give --allow-unconverged to look at it all the same."
         )
+    check_posterior(tree, str(path))
     return tree
 
 
@@ -149,9 +153,11 @@ def write_run(
     """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass, and
     OutputError where a file cannot be written or is the volumes or one of those that `reads` names."""
     from avatar_trials.calibrate import gates_of, population_parameters, require_passed
+    from avatar_trials.emulate import require_room
 
     require_writable(run_files(folder), reads=(volumes, *reads))
     table = volumes_for(design, volumes)
+    require_room(design, len(table.avatars), len(design.measured_arms))
     mice = table.mice
     say(
         f"{mice['avatar'].nunique()} avatars, {len(mice)} mice, {len(table.rows):,} volumes"

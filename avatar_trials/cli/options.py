@@ -54,6 +54,16 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def design_of(design: str) -> TrialDesign:
+    """A design, its doubts told."""
+    from avatar_trials.card_files import doubts_of, load_design
+
+    chosen = load_design(design)
+    for doubt in doubts_of(chosen, design):
+        say(str(doubt))
+    return chosen
+
+
 def told(volumes: Path) -> GrowthTable:
     """The table of a file, its notices told."""
     from avatar_trials.intake import read_volumes
@@ -104,7 +114,8 @@ def files_of(design: str, chosen: TrialDesign) -> list[Path]:
     )
     for kind, name in named:
         with contextlib.suppress(InputError):
-            found.append(find_card(kind, name, beside=beside.parent if beside else None))
+            folder = beside.parent if beside else None
+            found.append(find_card(kind, name, beside=folder, confined=kind != "trial_designs"))
     return found
 
 

@@ -21,9 +21,11 @@ def read_population(name: str) -> xr.Dataset:
 
 def made_population(posterior: Path, path: Path, *, biomarker_share: float | None) -> xr.Dataset:
     """Write the population of posterior.nc. StampError where its gates did not pass."""
-    from avatar_trials.emulate import population_of
+    from avatar_trials.emulate import check_posterior, population_of
 
     tree = read_netcdf(posterior, kind="posterior")
+    if read_stamp(tree).get("gates_passed", False):
+        check_posterior(tree, str(posterior))
     population = population_of(tree, biomarker_share=biomarker_share)
     source = read_stamp(tree)
     kept = ("design", "design_sha256", "model_card", "card_sha256", "seed", "data_sha256", "gates_passed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,7 +47,8 @@ def calibrated_cohort(tree: xr.DataTree, design: TrialDesign, avatars: Sequence[
         avatars=avatars,
         tumor_types=design.cohort.tumor_types,
     )
-    return _cohort(drawn, tree["posterior"].to_dataset(), design)
+    posterior = tree["posterior"].to_dataset()
+    return _cohort(drawn, posterior, design, posterior.sizes["avatar"] if avatars is None else len(avatars))
 
 
 def drawn_cohort(population: xr.Dataset, design: TrialDesign) -> Cohort:
@@ -61,7 +63,8 @@ def drawn_cohort(population: xr.Dataset, design: TrialDesign) -> Cohort:
         n_avatars=design.cohort.n_avatars,
         biomarker_share=design.cohort.biomarker_share,
     )
-    return _cohort(drawn, population, design)
+    calibrated = sum(json.loads(population.attrs["cohort"])["avatars"].values())
+    return _cohort(drawn, population, design, design.cohort.n_avatars or calibrated)
 
 
 def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.Dataset:
@@ -104,8 +107,11 @@ def stamp_of_population(name: str, population: xr.Dataset, design: TrialDesign) 
 
 
 def read_trial(path: Path) -> xr.Dataset:
-    """Read trial.nc; StampError where it is damaged or no trial."""
+    """Read trial.nc; StampError where it is damaged, no trial, or lacks something."""
+    from avatar_trials.emulate import check_trial
+
     trial = read_netcdf(path, kind="trial")
+    check_trial(trial, str(path))
     return trial
 
 
@@ -128,10 +134,14 @@ def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:
         raise InputError(Problem("C101", "error", what, "Emulate it again with this design"))
 
 
-def _cohort(drawn: Callable[[], Cohort], source: xr.Dataset, design: TrialDesign) -> Cohort:
-    """The avatars that `drawn` draws; InputError with all it refuses and every arm of drugs `source` does not know."""
-    from avatar_trials.emulate import given_drugs
+def _cohort(drawn: Callable[[], Cohort], source: xr.Dataset, design: TrialDesign, n_avatars: int) -> Cohort:
+    """The avatars that `drawn` draws; InputError with all it refuses and every arm of drugs `source` does not know.
 
+    ResourceError, before anything is drawn, where memory does not hold the trials of `n_avatars`.
+    """
+    from avatar_trials.emulate import given_drugs, require_room
+
+    require_room(design, n_avatars, source.sizes["drug"])
     drugs = [str(name) for name in source["drug"].values]
     cohort: Cohort = together(drawn, *(partial(given_drugs, arm, drugs) for arm in design.measured_arms))[0]
     return cohort

@@ -10,11 +10,15 @@ from avatar_trials.emulate.population import (
     provenance,
     untried_drugs,
 )
-from avatar_trials.emulate.trial import emulate_trials, visit_days
+from avatar_trials.emulate.room import require_room, visit_days
+from avatar_trials.emulate.soundness import check_posterior, check_trial
+from avatar_trials.emulate.trial import emulate_trials
 
 __all__ = [
     "Cohort",
     "check_population",
+    "check_posterior",
+    "check_trial",
     "cohort_from_population",
     "cohort_from_posterior",
     "emulate_patients",
@@ -24,6 +28,7 @@ __all__ = [
     "population_of",
     "provenance",
     "require_patients",
+    "require_room",
     "untried_drugs",
     "visit_days",
 ]

@@ -9,11 +9,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from avatar_trials.designs import ArmSpec, Removal, Stopping, TrialDesign, Visits
+from avatar_trials.designs import ArmSpec, Removal, Stopping, TrialDesign
 from avatar_trials.emulate.caliper_readings import Growth, caliper_volumes
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.graded_mice import GradedMice, graded_mice_under
 from avatar_trials.emulate.mice import Chance, Luck, Mice, chance, luck, mice_under
+from avatar_trials.emulate.room import require_room
+from avatar_trials.emulate.room import visit_days as visit_days
 from avatar_trials.emulate.scenario import Scenario, drawn_scenario, log_growth, log_growth_in_cells
 from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.problems import InputError, Problem
@@ -26,14 +28,6 @@ REASONS = "study_end size removed"
 NUMBERS_AT_A_TIME = 3_000_000
 
 
-def visit_days(visits: Visits) -> Floats:
-    """Days (visit,) of a design's visits: day 0, then its gaps in turn up to the horizon."""
-    n = int(visits.horizon_days / min(visits.gaps_days)) + 2
-    gaps = np.resize(np.asarray(visits.gaps_days), n)
-    days = np.concatenate([[0.0], np.cumsum(gaps)])
-    return days[days <= visits.horizon_days + 1e-9]
-
-
 def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = None) -> xr.Dataset:
     """Replicate trials of a design with a cohort: dims (trial, avatar, arm, visit).
 
@@ -41,10 +35,12 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
     second mouse of the same avatar, arm and draw, the ceiling of what one mouse can tell of another. left_day,
     left_reason and draw are recorded. Arms of an avatar share the mouse's luck (common random numbers): arms compare
     sharply, and the arms of one replicate are not independent mice. The result depends on the cohort, the design and
-    the seed alone, not on how the work was cut up, and avatars do not touch one another's numbers.
+    the seed alone, not on how the work was cut up, and avatars do not touch one another's numbers. Raises
+    ResourceError, before anything is made, where memory does not hold it.
     """
     seed = design.seed if seed is None else seed
     days = visit_days(design.visits)
+    require_room(design, len(cohort.avatars), 0, n_trials=cohort.n_trials)
     shape = (cohort.n_trials, len(cohort.avatars), len(design.arms), len(days))
     volume, twin = np.full(shape, np.nan), np.full(shape, np.nan)
     left = np.zeros(shape[:3], dtype=np.int64)

@@ -1,22 +1,17 @@
-"""From a file's content (delimited text or a workbook) to cells of text with the file's own line numbers."""
+"""From delimited text to cells of text with the file's own line numbers."""
 
 from __future__ import annotations
 
 import csv
-import datetime
-import io
-import math
-import zipfile
+import re
 from dataclasses import dataclass, replace
 
-import pandas as pd
-
-from avatar_trials.intake.files import MAX_BYTES
-from avatar_trials.intake.findings import Findings, count, some
+from avatar_trials.intake.findings import Findings, count
+from avatar_trials.intake.numbers import SPREADSHEET_ERROR
 
 MAX_LINE = 64 * 1024
-PUBLISHED_SHEET = "PCT raw data"
-ERROR_CELL = "#VALUE!"  # pandas hands over every spreadsheet error as NaN, and an empty cell as ""
+MAX_COLUMNS = 1000
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*')
 GUARDED = ("=", "+", "-", "@", "\t", "\r", "#")
 
 
@@ -45,7 +40,8 @@ def text_cells(text: str, findings: Findings) -> Cells | None:
     """Splits comma-separated text; each line whose number of fields differs from the header's is an error.
 
     Fields are counted line by line before anything is put in columns, so a stray comma cannot shift a row. A
-    quoted field cannot continue on the next line. Lines starting with `#` are comments.
+    quoted field cannot continue on the next line. Lines starting with `#` are comments; a spreadsheet's `sep=,`
+    above the header is left out.
     """
     header: list[str] | None = None
     header_line = 0
@@ -56,10 +52,12 @@ def text_cells(text: str, findings: Findings) -> Cells | None:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line or line.isspace():
             continue
-        if line.startswith("#"):
+        if line.startswith("#") and not _starts_with_error(line, header):
             comments.append(line)
             if header is not None:
                 late_comments.append(number)
+            continue
+        if header is None and (told := SEPARATOR_LINE.fullmatch(line)) and told[1] == ",":
             continue
         fields = _fields(line, number, findings)
         if fields is None:
@@ -70,7 +68,7 @@ def text_cells(text: str, findings: Findings) -> Cells | None:
             continue
         if header is None:
             header, header_line = fields, number
-            if not _header_is_split(fields, number, findings):
+            if not _header_is_split(fields, number, findings) or not within_columns(fields, number, findings):
                 return None
             continue
         if len(fields) != len(header):
@@ -96,37 +94,13 @@ def text_cells(text: str, findings: Findings) -> Cells | None:
             f"{count(len(late_comments), 'line')} below the header start with # and are left out as comments"
         )
         findings.warning("C71", what, "Quote the cell if it is data", line=late_comments[0])
-    return _without_empty_columns(Cells(header, header_line, rows, lines, comments), findings)
+    return without_empty_columns(Cells(header, header_line, rows, lines, comments), findings)
 
 
-def workbook_cells(raw: bytes, sheet: str | None, findings: Findings) -> Cells | None:
-    """One sheet of an .xlsx workbook: `sheet`, else the published `PCT raw data`, else the only one."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                findings.error(
-                    "F73", f"the workbook unpacks to more than {MAX_BYTES:,} bytes", "Save it as CSV"
-                )
-                return None
-        with pd.ExcelFile(io.BytesIO(raw), engine="openpyxl") as book:
-            name = _sheet_name([str(name) for name in book.sheet_names], sheet, findings)
-            if name is None:
-                return None
-            frame = pd.read_excel(book, sheet_name=name, header=None, dtype=object, na_filter=False)
-    except Exception as reason:  # noqa: BLE001 - openpyxl raises anything on a damaged archive
-        kind = type(reason).__name__
-        findings.error(
-            "F05", f"the workbook cannot be read ({kind}: {reason})", "Save it again, or save it as CSV UTF-8"
-        )
-        return None
-    table = [[_cell_text(value) for value in row] for row in frame.itertuples(index=False, name=None)]
-    filled = [(number, row) for number, row in enumerate(table, start=1) if any(cell.strip() for cell in row)]
-    if not filled:
-        findings.error("C05", f"sheet {name!r} is empty", "Name the sheet that holds the volumes")
-        return None
-    (header_line, header), *body = filled
-    cells = Cells(header, header_line, [row for _, row in body], [number for number, _ in body], [])
-    return _without_empty_columns(cells, findings)
+def _starts_with_error(line: str, header: list[str] | None) -> bool:
+    """Whether a line that starts with # is a row whose first cell is a spreadsheet's error."""
+    first, *others = line.split(",")
+    return header is not None and len(others) + 1 == len(header) and bool(SPREADSHEET_ERROR.fullmatch(first))
 
 
 def _fields(line: str, number: int, findings: Findings) -> list[str] | None:
@@ -149,16 +123,30 @@ def _fields(line: str, number: int, findings: Findings) -> list[str] | None:
         return None
 
 
+def within_columns(header: list[str], number: int, findings: Findings) -> bool:
+    """False, with an error, for a header of more names than a table of volumes has."""
+    named = sum(1 for name in header if name.strip())
+    if named <= MAX_COLUMNS:
+        return True
+    fix = "Keep the columns of volumes, and of covariates those that are needed"
+    findings.error("C62", f"{named:,} columns; at most {MAX_COLUMNS:,} are read", fix, line=number)
+    return False
+
+
 def _header_is_split(fields: list[str], number: int, findings: Findings) -> bool:
+    told = SEPARATOR_LINE.fullmatch(",".join(fields))
     for mark, name in ((";", "semicolon"), ("\t", "tab")):
-        if len(fields) <= 2 and sum(field.count(mark) for field in fields) >= 2:
+        split = len(fields) <= 2 and sum(field.count(mark) for field in fields) >= 2
+        if split or (told and told[1] == mark):
             fix = "Save the table as CSV with commas between cells and points in numbers"
-            findings.error("C02", f"the header looks {name}-separated", fix, line=number)
+            findings.error(
+                "C02", f"the {'table' if told else 'header'} looks {name}-separated", fix, line=number
+            )
             return False
     return True
 
 
-def _without_empty_columns(cells: Cells, findings: Findings) -> Cells | None:
+def without_empty_columns(cells: Cells, findings: Findings) -> Cells | None:
     """Trailing commas make columns without a name: nothing is lost where they hold nothing."""
     nameless = [index for index, name in enumerate(cells.header) if not name.strip()]
     for index in nameless:
@@ -174,31 +162,3 @@ def _without_empty_columns(cells: Cells, findings: Findings) -> Cells | None:
         return cells
     rows = [[row[index] for index in kept] for row in cells.rows]
     return replace(cells, header=[cells.header[index] for index in kept], rows=rows)
-
-
-def _sheet_name(names: list[str], sheet: str | None, findings: Findings) -> str | None:
-    if sheet is not None:
-        if sheet in names:
-            return sheet
-        findings.error("F06", f"no sheet {sheet!r} in the workbook", f"It has: {some(names)}")
-        return None
-    if PUBLISHED_SHEET in names:
-        return PUBLISHED_SHEET
-    if len(names) == 1:
-        return names[0]
-    findings.error(
-        "F06", f"{len(names)} sheets and none called {PUBLISHED_SHEET!r}", f"Choose one of: {some(names)}"
-    )
-    return None
-
-
-def _cell_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and math.isnan(value):
-        return ERROR_CELL
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(sep=" ")
-    return str(value)

@@ -14,8 +14,10 @@ FIRST_RESPONSE_DAY = 10.0
 SMALLEST_BASELINE_MM3 = 5.0
 LARGEST_DIAMETER_MM = 40.0
 JUMP = 10.0
+FALL = 50.0
 SUDDEN_ZERO_FROM_MM3 = 100.0
 LONGEST_WEEKLY_COUNT = 30.0
+SMALLEST_GAP_HOURS = 24.0
 
 
 def with_baselines(frame: pd.DataFrame, columns: dict[str, str], findings: Findings) -> pd.DataFrame:
@@ -122,10 +124,14 @@ def _check_weeks(frame: pd.DataFrame, column: str, findings: Findings) -> None:
         & (facts["last"] < LONGEST_WEEKLY_COUNT)
     )
     spaced = facts["low"] >= 2
-    if weekly.any() and spaced.any():
-        what = f"{count(int(weekly.sum()), 'mouse', 'mice')} with visits 1 apart"
-        what += f", {int(spaced.sum()):,} with 2 or more: weeks?"
+    others = f"{int(spaced.sum()):,} with 2 or more" if spaced.any() else "none with more"
+    if weekly.any() and (spaced.any() or weekly[facts["visits"] >= 4].all()):
+        what = f"{count(int(weekly.sum()), 'mouse', 'mice')} with visits 1 apart, {others}: weeks?"
         findings.warning("T03", what, "Write days since the start of treatment", column=column)
+    later = frame["day"][frame["day"] > 0].unique()
+    if len(later) >= 3 and (later % 12 == 0).all() and gap.min() >= SMALLEST_GAP_HOURS:
+        what = f"every visit is {gap.min():g} or more apart, on a multiple of 12: hours?"
+        findings.warning("T04", what, "Write days since the start of treatment", column=column)
 
 
 def _tell_zeros(frame: pd.DataFrame, column: str, findings: Findings) -> None:
@@ -161,6 +167,17 @@ def _tell_jumps(frame: pd.DataFrame, column: str, findings: Findings) -> None:
         )
         what = f"{count(len(jumps), 'volume')} ten times off both neighbours: {names}"
         findings.warning("V20", what, "A typing error?", line=int(jumps["line"].iloc[0]), column=column)
+    falls = frame[(volume > 0) & (volume < SMALLEST_BASELINE_MM3) & (FALL * volume < before)]
+    if len(falls):
+        what = f"{count(len(falls), 'volume')} below a fiftieth of the visit before and not 0: {_curves(falls)}; cm3?"
+        line = int(falls["line"].iloc[0])
+        findings.warning(
+            "V22",
+            what,
+            "Write mm3 (1 cm3 = 1000 mm3), or 0 where nothing was measurable",
+            line=line,
+            column=column,
+        )
 
 
 def _tell_short_and_untreated(frame: pd.DataFrame, findings: Findings) -> None:

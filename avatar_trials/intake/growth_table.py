@@ -13,11 +13,12 @@ from pathlib import Path
 import pandas as pd
 
 from avatar_trials.arms import canonical_arm
-from avatar_trials.intake.cells import guard, text_cells, workbook_cells
+from avatar_trials.intake.cells import guard, text_cells
 from avatar_trials.intake.dialects import DIALECT_NAMES, read_columns
 from avatar_trials.intake.files import decode, is_workbook, read_bytes
 from avatar_trials.intake.findings import Findings, some
 from avatar_trials.intake.validate import validated
+from avatar_trials.intake.workbooks import workbook_cells
 from avatar_trials.problems import InputError, Problem
 
 SYNTHETIC_MARK = "# avatar-trials synthetic panel"

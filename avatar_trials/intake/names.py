@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from avatar_trials.arms import UNTREATED, canonical_arm, drugs_of
 from avatar_trials.intake.cells import unguard
 from avatar_trials.intake.findings import Findings, count, some
+from avatar_trials.intake.look_alikes import tell_look_alikes
+from avatar_trials.intake.numbers import SPREADSHEET_ERROR
 
 INVISIBLE = dict.fromkeys(
     map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e")
@@ -21,6 +23,8 @@ CONVERTED_DATE = re.compile(
 )
 LIKELY_CONTROLS = ("control", "vehicle", "placebo", "none", "pbs", "saline", "ctrl", "no treatment")
 ALIKE = 0.88
+JOINED = re.compile(r"[&;]|\s(?:and|plus)\s")
+BETWEEN_DRUGS = re.compile(r"[\s&/,;]+(?:(?:and|plus|with)\s+)?")
 
 
 def read_names(
@@ -55,6 +59,13 @@ def read_names(
                 column=column,
             )
             cleaned[text] = ""
+        if SPREADSHEET_ERROR.fullmatch(name):
+            cleaned[text] = ""
+            what = f"{name!r} is a spreadsheet error value"
+            if may_be_empty:
+                findings.warning("V06", f"{what}, read as empty", line=first[text], column=column)
+            else:
+                findings.error("V06", what, "Write the name", line=first[text], column=column)
         if CONVERTED_DATE.fullmatch(name):
             what = f"{name!r} looks like a name that a spreadsheet turned into a date"
             findings.warning(
@@ -139,6 +150,8 @@ def read_arms(texts: Sequence[str], lines: Sequence[int], column: str, findings:
             )
     drug_cells = [drug for name in names for drug in drugs.get(name, ())]
     spelling = one_spelling(drug_cells, lines, column, "D50", findings)
+    parts = [(drug, first[name]) for name in drugs for drug in drugs[name]]
+    tell_look_alikes([drug for drug, _ in parts], [line for _, line in parts], column, findings)
     arms = {
         name: canonical_arm(" + ".join(spelling[drug] for drug in drugs[name]) or UNTREATED) for name in drugs
     }
@@ -162,16 +175,17 @@ def _warn_of_doubtful_arms(
         drug: min(first[name] for name, arm in arms.items() if drug in drugs_of(arm)) for drug in drugs
     }
     for drug in drugs:
-        words = drug.casefold().split()
-        if len(words) > 1 and all(word in folded for word in words):
-            meant = canonical_arm(" + ".join(folded[word] for word in words))
-            findings.warning(
-                "D02",
-                f"{drug!r} is read as one drug",
-                f"Did you mean {meant!r}?",
-                line=line_of[drug],
-                column=column,
+        words = BETWEEN_DRUGS.split(drug.casefold())
+        known = len(set(words)) > 1 and all(word in folded for word in words)
+        if known or JOINED.search(drug.casefold()):
+            meant = (
+                repr(canonical_arm(" + ".join(folded[word] for word in dict.fromkeys(words))))
+                if known
+                else ""
             )
+            fix = f"Did you mean {meant}?" if known else "Drugs of a combination are joined by +"
+            what = f"{drug!r} is read as one drug"
+            findings.warning("D02", what, fix, line=line_of[drug], column=column)
     plain = [drug for drug in drugs if len(drug) >= 7]
     for index, drug in enumerate(plain):
         for other in plain[index + 1 :]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from avatar_trials.intake.curves import check_curves, with_baselines
 from avatar_trials.intake.dialects import Columns
 from avatar_trials.intake.findings import Findings, count, some
+from avatar_trials.intake.look_alikes import tell_look_alikes
 from avatar_trials.intake.mice import with_mice
 from avatar_trials.intake.names import one_spelling, read_arms, read_names, refuse_case_clashes
 from avatar_trials.intake.numbers import BODY_WEIGHT, DAY, VOLUME, read_numbers
@@ -35,13 +36,10 @@ def validated(columns: Columns, findings: Findings) -> tuple[pd.DataFrame, pd.Da
             check_curves(frame, columns.spelled, findings)
     kept = [*ROW_COLUMNS, *(["body_weight_g"] if "body_weight_g" in frame else [])]
     names = pd.Index(sorted(set(frame["avatar"])), name="avatar", dtype="str")
-    avatars = pd.DataFrame(
-        {"tumor_type": [tumor_types.get(name, "") for name in names]}, index=names, dtype="str"
-    )
+    facts = {"tumor_type": pd.Series([tumor_types.get(name, "") for name in names], names, dtype="str")}
     for name, values in covariates.items():
-        avatars[name] = [values.get(avatar) for avatar in names]
-        avatars[name] = _as_numbers(avatars[name])
-    return frame.reindex(columns=kept).reset_index(drop=True), avatars
+        facts[name] = _as_numbers(pd.Series([values.get(avatar) for avatar in names], names))
+    return frame.reindex(columns=kept).reset_index(drop=True), pd.DataFrame(facts, index=names)
 
 
 def _cells(columns: Columns, findings: Findings) -> tuple[pd.DataFrame, pd.Series]:
@@ -49,6 +47,7 @@ def _cells(columns: Columns, findings: Findings) -> tuple[pd.DataFrame, pd.Serie
     values, spelled, lines = columns.values, columns.spelled, columns.lines
     avatar = read_names(values["avatar"], lines, spelled["avatar"], findings)
     refuse_case_clashes([name for name in avatar if name], _where(avatar, lines), spelled["avatar"], findings)
+    tell_look_alikes(avatar, lines, spelled["avatar"], findings)
     parts: dict[str, object] = {
         "avatar": avatar,
         "arm": read_arms(values["arm"], lines, spelled["arm"], findings),
@@ -58,6 +57,7 @@ def _cells(columns: Columns, findings: Findings) -> tuple[pd.DataFrame, pd.Serie
         refuse_case_clashes(
             [name for name in mouse if name], _where(mouse, lines), spelled["mouse"], findings
         )
+        tell_look_alikes(mouse, lines, spelled["mouse"], findings)
         parts["mouse"] = mouse
     parts["day"] = read_numbers(values["day"], lines, spelled["day"], DAY, findings)
     parts["volume_mm3"] = read_numbers(values["volume_mm3"], lines, spelled["volume_mm3"], VOLUME, findings)
@@ -85,18 +85,19 @@ def _avatar_facts(
         column = columns.spelled["tumor_type"]
         types = read_names(columns.values["tumor_type"], columns.lines, column, findings, may_be_empty=True)
         spelling = one_spelling(types, columns.lines, column, "M77", findings)
-        told = pd.Series([spelling.get(name, "") for name in types])
+        told = [spelling.get(name, "") for name in types]
         tumor_types, conflicts = _one_each(frame["avatar"], told)
+        rows = list(zip(frame["avatar"], told, strict=True))
         for avatar, found in conflicts.items():
-            rows = np.flatnonzero((frame["avatar"] == avatar).to_numpy() & (told == found[1]).to_numpy())
             what = f"{avatar} has the tumour types {some(found)}"
             fix = "An avatar is one patient's tumour: write one"
-            findings.error("M78", what, fix, line=columns.lines[rows[0]], column=column)
+            line = columns.lines[rows.index((avatar, found[1]))]
+            findings.error("M78", what, fix, line=line, column=column)
         _tell_missing_types(frame, told, tumor_types, column, findings)
     covariates: dict[str, dict[str, str]] = {}
     for name, texts in columns.covariates.items():
         cleaned = read_names(texts, columns.lines, name, findings, may_be_empty=True)
-        values, conflicts = _one_each(frame["avatar"], pd.Series(cleaned))
+        values, conflicts = _one_each(frame["avatar"], cleaned)
         if conflicts:
             example, found = next(iter(conflicts.items()))
             what = f"column {name!r} is left out: it varies within an avatar ({example}: {some(found)})"
@@ -106,19 +107,20 @@ def _avatar_facts(
     return tumor_types, covariates
 
 
-def _one_each(avatar: pd.Series, values: pd.Series) -> tuple[dict[str, str], dict[str, list[str]]]:
+def _one_each(avatars: Iterable[str], values: Iterable[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
     """The avatar's single value where there is one, and the values of avatars that have several."""
-    pairs = pd.DataFrame({"avatar": avatar, "value": values})
-    pairs = pairs[(pairs["avatar"] != "") & (pairs["value"] != "")].drop_duplicates()
-    several = pairs[pairs.duplicated("avatar", keep=False)]
-    conflicts = {str(name): list(rows["value"]) for name, rows in several.groupby("avatar", sort=False)}
-    return dict(zip(pairs["avatar"], pairs["value"], strict=True)), conflicts
+    found: dict[str, dict[str, None]] = {}
+    for avatar, value in zip(avatars, values, strict=True):
+        if avatar and value:
+            found.setdefault(avatar, {})[value] = None
+    one = {avatar: next(iter(told)) for avatar, told in found.items()}
+    return one, {avatar: list(told) for avatar, told in found.items() if len(told) > 1}
 
 
 def _tell_missing_types(
-    frame: pd.DataFrame, told: pd.Series, tumor_types: dict[str, str], column: str, findings: Findings
+    frame: pd.DataFrame, told: list[str], tumor_types: dict[str, str], column: str, findings: Findings
 ) -> None:
-    empty = frame[(told == "").to_numpy() & (frame["avatar"] != "").to_numpy()]
+    empty = frame[np.array([not name for name in told], dtype=bool) & (frame["avatar"] != "").to_numpy()]
     filled = empty[empty["avatar"].isin(list(tumor_types))]
     if len(filled):
         rows = f"{count(len(filled), 'row')} without a tumour type"

@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from avatar_trials.card_files import check_card, load_design, load_model
+from avatar_trials.cli import flow
 from avatar_trials.designs import TrialDesign
 from avatar_trials.library import find_card
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
+from tests.bad_inputs import numbered
 
 DESIGN = """\
 schema_version = 1
@@ -81,6 +83,10 @@ def test_the_sound_cards_are_sound(tmp_path: Path) -> None:
     assert design.arm_names == ["untreated", "encorafenib", "binimetinib + encorafenib"]
     assert problems_of(tmp_path, MODEL) == []
     assert isinstance(load_model(tmp_path / "card.toml"), ModelCard)
+
+
+TWO_ARMS = DESIGN[DESIGN.index('\n[[arms]]\nname = "enc') : DESIGN.index("\n[visits]")]
+COURSE = 'name = "encorafenib"\nlabel = "c"\ncourse = '
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,27 @@ CASES = [
         "removal.from_day",
     ),
     Case(
+        "86 negative dose",
+        'name = "enc',
+        COURSE + "[[0, -1], [7, 1]]",
+        "greater than or equal to 0, got -1",
+        "arms.1.course.0.1",
+        below=2,
+    ),
+    Case(
+        "86 dose above all",
+        'name = "enc',
+        COURSE + "[[0, 2]]",
+        "less than or equal to 1, got 2",
+        "arms.1.course.0.1",
+        below=2,
+    ),
+    Case(
+        "87 days that fall", 'name = "enc', COURSE + "[[0, 1], [9, 0], [7, 1]]", "go up in days", "arms.1", -1
+    ),
+    Case("87 a day twice", 'name = "enc', COURSE + "[[0, 1], [7, 0], [7, 1]]", "go up in days", "arms.1", -1),
+    Case("87 from day 3", 'name = "enc', COURSE + "[[3, 1]]", "start on day 0", "arms.1", -1),
+    Case(
         "89 visits every 0 days",
         "gaps_days",
         "gaps_days = [0]",
@@ -204,6 +231,22 @@ CASES = [
         "less than or equal to 100000",
         "replicates",
     ),
+    Case(
+        "92 no avatars",
+        "tumor_type",
+        'tumor_type = "CM"\nn_avatars = 0',
+        "greater than or equal to 1, got 0",
+        "cohort.n_avatars",
+        below=1,
+    ),
+    Case(
+        "93 1e9 avatars",
+        "tumor_type",
+        'tumor_type = "CM"\nn_avatars = 1000000000',
+        "less than or equal to 10000",
+        "cohort.n_avatars",
+        below=1,
+    ),
     Case("94 seed -1", "seed", "seed = -1", "greater than or equal to 0, got -1", "seed"),
     Case("94 seed 1.5", "seed", "seed = 1.5", WHOLE, "seed"),
     Case("94 seed true", "seed", "seed = true", WHOLE, "seed"),
@@ -215,6 +258,21 @@ CASES = [
         f"seed = 0x1{'f' * 5000}",
         "more than a hundred digits",
         "seed",
+    ),
+    Case(
+        "95 a unit in words",
+        "horizon_days",
+        'horizon_days = "21 weeks"',
+        f"{NUMBER}, got '21 weeks'",
+        "visits.horizon_days",
+    ),
+    Case(
+        "95 no unit",
+        "horizon_days",
+        "horizon_days = 60\nhorizon = 60",
+        "unknown key horizon",
+        "visits.horizon",
+        below=1,
     ),
     Case("level in percent", "level", "level = 90", "less than 1, got 90", "endpoints.level"),
     Case(
@@ -259,7 +317,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: numbered(case.name))
 def test_a_bad_design_is_refused_at_its_line(tmp_path: Path, case: Case) -> None:
     number = line_of(DESIGN, case.start)
     lines = DESIGN.splitlines()
@@ -273,6 +331,90 @@ def test_a_bad_design_is_refused_at_its_line(tmp_path: Path, case: Case) -> None
     assert len(str(problem)) < 500
 
 
+@pytest.mark.bad_input(79)
+def test_minus_nought_is_nought(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, DESIGN.replace("from_day = 21", "from_day = -0.0")) == []
+    (problem,) = problems_of(tmp_path, DESIGN.replace("size_mm3 = 1500", "size_mm3 = -0.0"))
+    assert "greater than 0, got -0.0" in problem.what
+
+
+@pytest.mark.bad_input(88, 91)
+@pytest.mark.parametrize(
+    ("text", "line", "column", "says"),
+    [
+        (
+            DESIGN.replace('name = "encorafenib"', COURSE + "[[0, 1], [90, 0]]"),
+            19,
+            "arms.1.course",
+            "the dose of 'c' changes on day 90, when the trial has ended",
+        ),
+        (
+            DESIGN.replace('name = "encorafenib"', COURSE + "[[0, 1], [60, 0]]"),
+            19,
+            "arms.1.course",
+            "the dose of 'c' changes on day 60, when the trial has ended",
+        ),
+        (DESIGN.replace(TWO_ARMS, ""), 13, "arms.0", "one arm only, untreated"),
+    ],
+)
+def test_a_doubtful_design_is_used_and_told(
+    tmp_path: Path, text: str, line: int, column: str, says: str
+) -> None:
+    (problem,) = problems_of(tmp_path, text)
+    assert (problem.severity, problem.code, problem.line, problem.column) == ("warning", "D88", line, column)
+    assert says in problem.what
+    load_design(tmp_path / "card.toml")
+    (tmp_path / "card.toml").write_text(text, "utf-8")
+    done = run("emulate", "card.toml", "--posterior", "none.nc", folder=tmp_path)
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0] == f"card.toml:{line}:{column} [D88] {problem.what}. {problem.fix}"
+
+
+@pytest.mark.bad_input(85)
+@pytest.mark.parametrize(
+    "named", ["../secret.toml", "{outside}/secret.toml", "./link.toml", "sub/../../secret.toml"]
+)
+def test_a_design_reaches_for_no_file_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """A path in a design leads into its folder or the working folder; one that a user types leads anywhere."""
+    here = tmp_path / "here"
+    (here / "sub").mkdir(parents=True)
+    secret = tmp_path / "secret.toml"
+    secret.write_text(MODEL, "utf-8")
+    (here / "link.toml").symlink_to(secret)
+    (here / "own.toml").write_text(MODEL, "utf-8")
+    monkeypatch.chdir(here)
+    design = load_design_of(DESIGN.replace('"two_clone"', f'"{named.format(outside=tmp_path)}"'))
+    with pytest.raises(
+        InputError, match=r"\[F12\] model card .* lies outside the folder of the file that names it"
+    ):
+        flow.model_of(design, Path("design.toml"))
+    assert load_model(secret).name == "two_clone"
+    for inside in ("./own.toml", "sub/../own.toml", f"{here}/own.toml"):
+        design = load_design_of(DESIGN.replace('"two_clone"', f'"{inside}"'))
+        assert flow.model_of(design, Path("design.toml")).name == "two_clone"
+    (tmp_path / "panel.csv").write_text("", "utf-8")
+    design = load_design_of(DESIGN.replace('"melanoma_synthetic"', '"../panel.csv"'))
+    with pytest.raises(InputError, match=r"\[F12\] panel '\.\./panel\.csv' lies outside"):
+        flow.volumes_for(design, None)
+
+
+def load_design_of(text: str) -> TrialDesign:
+    Path("design.toml").write_text(text, "utf-8")
+    return load_design("design.toml")
+
+
+def test_a_file_without_end_is_read_no_further_than_a_card_goes(tmp_path: Path) -> None:
+    with (tmp_path / "huge.toml").open("wb") as file:
+        file.truncate(10**12)
+    for load in (load_design, load_model):
+        with pytest.raises(InputError, match=r"\[F11\] more than 1,048,576 bytes"):
+            load(tmp_path / "huge.toml")
+    assert [problem.code for problem in check_card(tmp_path / "huge.toml")] == ["F11"]
+
+
+@pytest.mark.bad_input(94)
 @pytest.mark.parametrize("seed", ["0", str(2**128 - 1), "0x10", "1_000"])
 def test_seeds_that_are_seeds(tmp_path: Path, seed: str) -> None:
     assert problems_of(tmp_path, DESIGN.replace("seed = 7", f"seed = {seed}")) == []
@@ -303,7 +445,9 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "code", "says", "line"), FILES, ids=[file[0] for file in FILES])
+@pytest.mark.parametrize(
+    ("name", "content", "code", "says", "line"), FILES, ids=[numbered(file[0]) for file in FILES]
+)
 def test_files_that_are_no_designs(
     tmp_path: Path, name: str, content: str | bytes, code: str, says: str, line: int | None
 ) -> None:
@@ -312,6 +456,7 @@ def test_files_that_are_no_designs(
     assert says in problem.what
 
 
+@pytest.mark.bad_input(82)
 def test_a_byte_order_mark_and_windows_lines_are_accepted(tmp_path: Path) -> None:
     assert problems_of(tmp_path, "\ufeff" + DESIGN) == []
     assert problems_of(tmp_path, DESIGN.replace("\n", "\r\n")) == []

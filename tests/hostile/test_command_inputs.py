@@ -3,6 +3,7 @@ before anything is sampled or emulated."""
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import xarray as xr
 
-from avatar_trials import calibrate, emulate
+from avatar_trials import calibrate, emulate, memory
 from avatar_trials.cli import main
 from avatar_trials.library import find_card
 from avatar_trials.stamp import StampError, manifest_path, read_netcdf, read_stamp, sha256_of, write_netcdf
@@ -141,6 +142,7 @@ def test_a_population_that_lacks_something(
     assert "Make it again from its posterior" in line
 
 
+@pytest.mark.bad_input(54, 90, 100)
 @pytest.mark.parametrize("source", [("--population", "pdxe_cm"), ("--posterior", str(FROZEN))])
 def test_every_arm_of_unknown_drugs_is_told(refused: Refused, source: tuple[str, str]) -> None:
     other = DESIGN.replace('"encorafenib"', '"vemurafenib"').replace("encorafenib + bin", "cobi + bin")
@@ -218,3 +220,85 @@ def test_a_table_of_one_avatar_has_nothing_to_hold_out(refused: Refused, kind: s
     Path("v.csv").write_text("".join(kept), "utf-8")
     (line,) = refused(2, "calibrate", "d.toml", "--volumes", "v.csv", "--hold-out", kind)
     assert "v.csv [K02] a hierarchy needs at least 2 avatars" in line
+
+
+LARGE = (
+    DESIGN.replace("replicates = 12", "replicates = 100000")
+    .replace("gaps_days = [3, 4]", "gaps_days = [0.25]")
+    .replace("horizon_days = 60", "horizon_days = 1000")
+    .replace('tumor_type = "CM"', 'tumor_type = "CM"\nn_avatars = 10000')
+)
+
+
+@pytest.mark.bad_input(93)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("emulate", "d.toml", "--population", "pdxe_cm"),
+            "100,000 trials x 10,000 avatars x 3 arms x 4,001 visits needs about 423 TB of memory; 16 GB are free",
+        ),
+        (
+            ("emulate", "d.toml", "--posterior", str(FROZEN)),
+            "x 33 avatars x 3 arms x 4,001 visits needs about 1.",
+        ),
+        (("run", "d.toml"), "x 33 avatars x 3 arms x 4,001 visits needs about 1."),
+    ],
+)
+def test_what_memory_does_not_hold_is_told_before_it_is_made(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda: 16 * 10**9)
+    Path("d.toml").write_text(LARGE, "utf-8")
+    *_, line = refused(3, *arguments)
+    assert "[R01]" in line
+    assert told in line
+    assert "Write fewer replicates" in line
+
+
+def test_memory_is_asked_of_the_machine() -> None:
+    free = memory.free_bytes()
+    assert free is None or 10**6 < free < 10**15
+    assert [memory.shown(size) for size in (0, 999, 3.2e12, 2e18)] == ["0 B", "999 B", "3.2 TB", "2 EB"]
+
+
+@pytest.mark.bad_input(93, 94)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("certainty", "v.csv", "--draws", "1000000000"),
+        ("certainty", "v.csv", "--draws", "0"),
+        ("certainty", "v.csv", "--seed", "-1"),
+        ("certainty", "v.csv", "--seed", f"1{'0' * 40}"),
+        ("certainty", "v.csv", "--seed", "1.5"),
+        ("compare", "d.toml", "--models", "two_clone", "--samples", "1000000000"),
+        ("compare", "d.toml", "--models", "two_clone", "--draws", "1000000000"),
+        ("compare-strategies", "every_strategy", "--avatars", "1000000000"),
+        ("population", str(FROZEN), "--biomarker-share", "2"),
+    ],
+)
+def test_an_option_out_of_its_range(refused: Refused, arguments: tuple[str, ...]) -> None:
+    Path("v.csv").write_text(VOLUMES, "utf-8")
+    assert f"Invalid value for '{arguments[-2]}'" in refused(2, *arguments)[-1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_terminal_that_cannot_show_a_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """Nor a file name that is no text: both are shown escaped, and nothing stops for them."""
+    monkeypatch.chdir(tmp_path)
+    name = "n\udcff\u9f20.csv"
+    shown = {stream: io.TextIOWrapper(io.BytesIO(), encoding=encoding) for stream in ("stdout", "stderr")}
+    for stream, wrapper in shown.items():
+        monkeypatch.setattr(sys, stream, wrapper)
+    for content, code in ((VOLUMES, 0), ("", 2)):
+        Path(name).write_text(content.replace("A-1", "\u9f20-1"), "utf-8")
+        monkeypatch.setattr(sys, "argv", ["avatar-trials", "check", name])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == code
+    shown["stdout"].flush()
+    told = shown["stdout"].buffer.getvalue().decode(encoding)
+    assert "n\\udcff" in told
+    assert told.splitlines()[-1].endswith("refused")

@@ -88,6 +88,7 @@ def test_a_change_of_the_parent_changes_the_hash(
     assert load_model(card).sha256 != before
 
 
+@pytest.mark.bad_input(85)
 @pytest.mark.parametrize(
     "named", ["nothing", "../graded_kill", "mine.toml", "/etc/passwd", "", "GRADED_KILL"]
 )
@@ -106,6 +107,7 @@ def test_what_is_no_name_is_no_parent(card: Path, value: str) -> None:
     assert (problem.code, problem.line) == ("D81", 2)
 
 
+@pytest.mark.bad_input(85)
 def test_cards_that_extend_one_another_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, parent in (("one", "two"), ("two", "one"), ("self", "self")):
         text = HEAD.replace("graded_kill", parent).replace("mine", name)

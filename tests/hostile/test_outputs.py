@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from avatar_trials import calibrate, emulate
 from avatar_trials.calibrate import open_checkpoint
 from avatar_trials.cli import main
+from avatar_trials.cli.files import write_csv
 from avatar_trials.cli.outputs import require_writable
 from avatar_trials.library import find_card
 from avatar_trials.problems import OutputError
@@ -136,6 +140,18 @@ def test_a_link_to_a_good_place_and_an_old_file_are_good(tmp_path: Path) -> None
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(OutputError):
         require_writable([tmp_path / "loop" / "a.csv"], reads=[])
+
+
+@pytest.mark.bad_input(45)
+def test_no_cell_of_a_written_table_is_a_formula(tmp_path: Path) -> None:
+    """Text alone is guarded: a negative number stays one."""
+    names = ["=1+1", "+x", "-2", "@x", "\t=x", "\r=x", "'=x", "plain"]
+    frame = pd.DataFrame({"name": names, "=cmd|' /C calc'!A0": -12.5})
+    path = write_csv(frame, tmp_path / "x.csv")
+    header, *rows = csv.reader(io.StringIO(path.read_bytes().decode("utf-8"), newline=""))
+    assert header == ["name", "'=cmd|' /C calc'!A0"]
+    assert [row[0] for row in rows] == [*(f"'{name}" for name in names[:-1]), "plain"]
+    assert {row[1] for row in rows} == {"-12.5"}
 
 
 OF_TRIAL = ("d.toml", "--trial", "p.nc", "--volumes")

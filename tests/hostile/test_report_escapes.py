@@ -91,6 +91,7 @@ def html(hostile: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> str
     return path.read_bytes().decode("utf-8")
 
 
+@pytest.mark.bad_input(46)
 def test_nothing_from_outside_becomes_markup(html: str) -> None:
     page = Strict(html)
     for name in [*AVATARS, *ARMS]:
@@ -98,6 +99,7 @@ def test_nothing_from_outside_becomes_markup(html: str) -> None:
     assert "{{ 7 * 7 }}" in page.text
 
 
+@pytest.mark.bad_input(44, 48)
 def test_no_direction_marks_controls_or_surrogates_are_left(html: str) -> None:
     assert not re.search(
         "[\u202a-\u202e\u2066-\u2069\u2028\u2029\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", html
@@ -106,6 +108,7 @@ def test_no_direction_marks_controls_or_surrogates_are_left(html: str) -> None:
     assert "atxt.exeb" in html
 
 
+@pytest.mark.bad_input(47)
 def test_figures_are_whole_and_hold_no_markup(html: str) -> None:
     kinds = []
     for image in Strict(html).images:

@@ -136,6 +136,7 @@ def test_numbers_carry_a_checksum_of_their_own(written: Path) -> None:
         assert raw["day"].encoding["fletcher32"]
 
 
+@pytest.mark.bad_input(98)
 @pytest.mark.parametrize("where", [0.05, 0.3, 0.6, 0.97])
 def test_one_flipped_bit_is_refused(written: Path, where: float) -> None:
     content = bytearray(written.read_bytes())
@@ -148,6 +149,7 @@ def test_one_flipped_bit_is_refused(written: Path, where: float) -> None:
         read_netcdf(written, kind="trial", allow_unstamped=True)
 
 
+@pytest.mark.bad_input(97)
 @pytest.mark.parametrize("kept", [0, 1, 100, 20_000])
 def test_a_file_cut_short_is_refused(written: Path, kept: int) -> None:
     written.write_bytes(written.read_bytes()[:kept])
@@ -165,6 +167,7 @@ def test_a_missing_manifest_is_refused_unless_allowed(written: Path) -> None:
     assert read_netcdf(written, kind="trial", allow_unstamped=True).sizes["avatar"] == 3
 
 
+@pytest.mark.bad_input(97)
 def test_what_is_no_file_of_ours_is_refused_in_words(tmp_path: Path, written: Path) -> None:
     with pytest.raises(StampError, match="there is no such file"):
         read_netcdf(tmp_path / "none.nc", kind="trial")

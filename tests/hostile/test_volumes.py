@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 
 from avatar_trials.arms import canonical_arm, drugs_of
 from avatar_trials.intake import GrowthTable, check_volumes, read_volumes, write_tidy
+from avatar_trials.intake.files import MAX_BYTES
+from avatar_trials.intake.workbooks import MAX_SHARED_TEXT
 from avatar_trials.problems import InputError, Problem
+from tests.bad_inputs import numbered
 
 HEADER = "avatar,arm,day,volume_mm3"
 BODY = (
@@ -67,11 +72,14 @@ REFUSED = [
     Case("5 ND", with_cell(3, 3, "ND"), "V05", "'ND'", 3),
     Case("6 division error", with_cell(3, 3, "#DIV/0!"), "V06", "spreadsheet error", 3),
     Case("6 N/A error", with_cell(3, 3, "#N/A"), "V06", "spreadsheet error", 3),
+    Case("6 error in a name", with_cell(3, 0, "#REF!"), "V06", "'#REF!' is a spreadsheet error value", 3),
+    Case("6 error in an arm", with_cell(3, 1, "#NAME?"), "V06", "'#NAME?' is a spreadsheet error value", 3),
     Case("7 decimal comma", with_cell(3, 3, '"200,5"'), "V07", "Write 200.5", 3),
     Case("8 shifted columns", with_cell(5, 3, "200,5"), "C01", "5 fields, the header has 4", 5),
     Case("9 thousands", with_cell(3, 3, '"1,200"'), "V09", "thousands", 3),
     Case("9 thousands apostrophe", with_cell(3, 3, "1'200"), "V09", "thousands", 3),
     Case("10 semicolons", SOUND.replace(",", ";"), "C02", "semicolon", 1),
+    Case("10 semicolons, said", "sep=;\n" + SOUND.replace(",", ";"), "C02", "semicolon", 1),
     Case("11 tabs", SOUND.replace(",", "\t"), "C02", "tab", 1),
     Case("12 hexadecimal", with_cell(3, 3, "0x10"), "V12", "not a decimal number", 3),
     Case("12 underscore", with_cell(3, 3, "1_000"), "V12", "not a decimal number", 3),
@@ -93,6 +101,13 @@ REFUSED = [
         "0.5 x length",
         1,
     ),
+    Case(
+        "17 a length for a volume",
+        SOUND.replace("volume_mm3", "length"),
+        "C59",
+        "0.5 x length x width^2",
+        1,
+    ),
     Case("19 absurd volume", with_cell(4, 3, "1e7"), "V19", "weight of a mouse", 4),
     Case("22 two volumes a day", with_lines("A-1,untreated,7,415"), "M22", "410 (line 3), 415 (line 8)", 8),
     Case("25 no baseline at all", table("A,x,7,200", "A,x,14,300"), "B01", "no mouse has a volume on day 0"),
@@ -102,6 +117,7 @@ REFUSED = [
     Case("29 date", with_cell(3, 2, "2015-03-01"), "T02", "calendar date", 3),
     Case("31 hours", with_cell(3, 2, "1008"), "T06", "hours", 3),
     Case("33 day 1e308", with_cell(3, 2, "1e308"), "T06", "1e308", 3),
+    Case("33 day of 20 digits", with_cell(3, 2, "1" * 20), "T06", "1" * 20, 3),
     Case("empty day", with_cell(3, 2, " "), "T01", "empty", 3),
     Case("empty avatar", with_cell(3, 0, " "), "M01", "empty", 3),
     Case(
@@ -129,12 +145,20 @@ REFUSED = [
     Case("66 NUL", SOUND.replace("B-2,untreated,7", "B\0-2,untreated,7"), "C66", "NUL", 6),
     Case("68 UTF-16", SOUND.encode("utf-16"), "F01", "UTF-16"),
     Case("68 UTF-16 without mark", SOUND.encode("utf-16-le"), "F01", "UTF-16"),
+    Case("48 lone surrogate", SOUND.encode().replace(b"B-2", b"B\xed\xa0\x80"), "F02", "0xed", 5),
     Case("69 Latin-1", SOUND.replace("B-2", "\u00b5-2").encode("latin-1"), "F02", "0xb5", 5),
     Case("any binary file", b"\x7fELF" + b"\0" * 60, "C66", "NUL", 1),
     Case("72 workbook named csv", b"PK\x03\x04rest", "F03", "starts with PK"),
     Case("72 old workbook", b"\xd0\xcf\x11\xe0rest", "F03", ".xls"),
     Case("gzip", b"\x1f\x8b\x08rest", "F04", "gzip"),
     Case("74 endless line", with_lines("A" * 70_000 + ",x,0,200"), "C74", "70,008 characters", 8),
+    Case(
+        "columns without end",
+        table("A,x,0,200" + ",1" * 1000, header=HEADER + "".join(f",c{i}" for i in range(1000))),
+        "C62",
+        "1,004 columns; at most 1,000",
+        1,
+    ),
     Case(
         "two tumour types",
         table("A,x,0,200,CM", "A,x,7,300,CRC", header=HEADER + ",tumor_type"),
@@ -146,6 +170,11 @@ REFUSED = [
 
 ACCEPTED = [
     Case("2 zero", with_cell(4, 3, "0"), "V02", "1 volume of 0 mm3 kept", 4, "warning"),
+    Case(
+        "16 cm3 from a visit on",
+        with_lines("C,untreated,0,210", "C,untreated,7,0.4", "C,untreated,14,0.5"),
+        "V22", "C untreated; cm3?", 9, "warning",
+    ),
     Case("17 diameters", table("A,x,0,8", "A,x,7,10", "A,x,14,12"), "U02", "diameters", None, "warning"),
     Case("20 jump and back", with_cell(3, 3, "9000"), "V20", "A-1 untreated day 7: 9000", 3, "warning"),
     Case("zero after a large tumour", with_cell(7, 3, "0"), "V21", "1 with only zeros", 7, "warning"),
@@ -164,12 +193,42 @@ ACCEPTED = [
         "T03", "1 mouse with visits 1 apart", None, "warning",
     ),
     Case(
+        "26 two baselines",
+        with_lines("A-1,untreated,-1,190"),
+        "T24", "1 volume from before day 0 left out: A-1 untreated", 8, "warning",
+    ),
+    Case(
+        "30 weeks throughout",
+        table(*(f"C,untreated,{week},{200 + week}" for week in range(6))),
+        "T03", "1 mouse with visits 1 apart, none with more", None, "warning",
+    ),
+    Case(
+        "31 hours that could be days",
+        table(*(f"C,untreated,{hours},{200 + hours}" for hours in range(0, 505, 84))),
+        "T04", "every visit is 84 or more apart, on a multiple of 12", None, "warning",
+    ),
+    Case(
         "36 replicates",
         with_lines("A-1,untreated,0,210", "A-1,untreated,7,400"),
         "M36", "A-1 untreated (2)", None, "warning",
     ),
     Case("41 converted date", with_cell(2, 0, "2-Mar"), "M05", "turned into a date", 2, "warning"),
     Case("43 mixed scripts", with_cell(2, 0, "\u0410B"), "M43", "U+0410", 2, "warning"),
+    Case(
+        "43 another alphabet",
+        with_cell(5, 0, "\u0410-1"),
+        "M43", "'A-1' (line 2), '\u0410-1' (U+0410, line 5)", 5, "warning",
+    ),
+    Case(
+        "43 a dash for a hyphen",
+        with_cell(5, 0, "a\u20131"),
+        "M43", "'A-1' (line 2), 'a\u20131' (U+2013, line 5)", 5, "warning",
+    ),
+    Case(
+        "43 a drug in wide letters",
+        with_lines("A-1,LEE011,0,200", "A-1,\uff2c\uff25\uff25011,7,300"),
+        "M43", "'LEE011' (line 8)", 9, "warning",
+    ),
     Case(
         "50 order of drugs",
         with_lines("A-1,b + A,0,200", "A-1,A + b,7,300"),
@@ -183,6 +242,16 @@ ACCEPTED = [
     Case(
         "51 lost plus",
         with_lines("A-1,L1,0,200", "A-1,E2,0,200", "B-2,L1 E2,0,200"),
+        "D02", "Did you mean 'E2 + L1'?", 10, "warning",
+    ),
+    Case(
+        "51 another word for plus",
+        with_lines("A-1,L1 and E2,0,200", "A-1,E2 & L1,0,200"),
+        "D02", "'L1 and E2' is read as one drug", 8, "warning",
+    ),
+    Case(
+        "51 a slash for plus",
+        with_lines("A-1,L1,0,200", "A-1,E2,0,200", "B-2,L1/E2,0,200"),
         "D02", "Did you mean 'E2 + L1'?", 10, "warning",
     ),
     Case(
@@ -246,7 +315,7 @@ def told(problems: list[Problem], case: Case) -> Problem:
     return match[0]
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: numbered(case.name))
 def test_refused_once_with_its_place(case: Case, tmp_path: Path) -> None:
     path = saved(tmp_path, case.content)
     problems = check_volumes(path)
@@ -261,7 +330,7 @@ def test_refused_once_with_its_place(case: Case, tmp_path: Path) -> None:
     assert str(problem) in str(refusal.value)
 
 
-@pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: numbered(case.name))
 def test_accepted_and_said(case: Case, tmp_path: Path) -> None:
     path = saved(tmp_path, case.content)
     problem = told(check_volumes(path), case)
@@ -276,6 +345,7 @@ SILENT = {
     "70 CR only": SOUND.replace("\n", "\r"),
     "61 trailing commas": SOUND.replace("\n", ",,\n"),
     "trailing commas in rows": SOUND.replace("\nB", ",\nB"),
+    "10 a word on commas first": "sep=,\n" + SOUND,
     "71 comment first": "# exported 2024\n" + SOUND,
     "14 no-break space": with_cell(3, 3, "\u00a0410 "),
     "42 spaces around a name": with_cell(3, 0, " A-1\u00a0"),
@@ -285,7 +355,7 @@ SILENT = {
 }
 
 
-@pytest.mark.parametrize("content", SILENT.values(), ids=SILENT.keys())
+@pytest.mark.parametrize("content", SILENT.values(), ids=map(numbered, SILENT))
 def test_accepted_without_a_word(content: str | bytes, tmp_path: Path) -> None:
     result = read_volumes(saved(tmp_path, content))
     assert result.notices == ()
@@ -313,6 +383,7 @@ def test_twenty_errors_are_printed_then_a_count(tmp_path: Path) -> None:
     assert len(refusal.value.problems) == 50
 
 
+@pytest.mark.bad_input(37, 38, 39, 40, 44, 46)
 @pytest.mark.parametrize(
     "name", ["NA", "None", "nan", "null", "001", "1E5", "TRUE", "SEPT7", "../x/\u4e2d", "<script>"]
 )
@@ -324,6 +395,18 @@ def test_ids_are_text(name: str, tmp_path: Path) -> None:
     assert set(result.rows["avatar"]) == {name, "1", "100000"}
 
 
+@pytest.mark.bad_input(49)
+@pytest.mark.parametrize("name", ["None", "NA", "nan", "null"])
+def test_arms_are_text(name: str, tmp_path: Path) -> None:
+    """Beside untreated mice a drug of this name; without any, perhaps the untreated arm: asked, not guessed."""
+    lines = [f"A-1,{name},0,200", f"A-1,{name},12,300"]
+    assert set(read_volumes(saved(tmp_path, with_lines(*lines))).rows["arm"]) == {"untreated", name}
+    alone = read_volumes(saved(tmp_path, table(*lines)))
+    asked = told(list(alone.notices), Case("", "", "D55", "no arm is called 'untreated'", severity="warning"))
+    assert (name in asked.fix) == (name == "None")
+
+
+@pytest.mark.bad_input(43)
 def test_composed_and_decomposed_names_are_one(tmp_path: Path) -> None:
     result = read_volumes(saved(tmp_path, table("\u00e9-1,x,0,200", "e\u0301-1,x,12,300")))
     assert set(result.rows["avatar"]) == {"\u00e9-1"}
@@ -335,6 +418,7 @@ def test_hostile_cells_cannot_draw_on_the_terminal(tmp_path: Path) -> None:
     assert problem.code == "C65"
 
 
+@pytest.mark.bad_input(73, 75, 76)
 def test_paths_that_are_not_ordinary_files(tmp_path: Path) -> None:
     (tmp_path / "broken.csv").symlink_to(tmp_path / "nowhere.csv")
     fifo = tmp_path / "pipe.csv"
@@ -354,6 +438,10 @@ def test_paths_that_are_not_ordinary_files(tmp_path: Path) -> None:
         problems = check_volumes(path)
         assert [p.code for p in problems] == [code], path
         assert says in problems[0].what
+    huge = tmp_path / "huge.csv"
+    with huge.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    assert "2,000,000,001 bytes" in check_volumes(huge)[0].what
     locked = saved(tmp_path, SOUND, "locked.csv")
     locked.chmod(0)
     if not os.access(locked, os.R_OK):
@@ -365,6 +453,7 @@ def test_an_unknown_dialect_is_named() -> None:
         read_volumes("x.csv", dialect="excel")
 
 
+@pytest.mark.bad_input(35)
 def test_mouse_in_two_arms(tmp_path: Path) -> None:
     content = table("A,x,0,200,m1", "A,y,0,200,m1", header=HEADER + ",mouse")
     assert (
@@ -471,6 +560,32 @@ def test_damaged_workbook(tmp_path: Path) -> None:
     assert check_volumes(saved(tmp_path, SOUND, "text.xlsx"))[0].code == "F05"
 
 
+@pytest.mark.parametrize("far", ["XFD1048576", "XFD4", "E1048576"])
+def test_a_stray_cell_far_away_costs_no_memory(far: str, tmp_path: Path) -> None:
+    """Padded to a rectangle, its sheet would be 17 thousand million cells."""
+    path = tmp_path / "lab.xlsx"
+    pd.DataFrame([row.split(",") for row in SOUND.splitlines()]).to_excel(path, header=False, index=False)
+    book = openpyxl.load_workbook(path)
+    book.active[far] = 1
+    book.save(path)
+    (problem,) = check_volumes(path)
+    assert problem.code == "C61"
+    assert f"{problem.line}" in far
+
+
+def test_a_workbook_that_unpacks_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.xlsx"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/sharedStrings.xml", "w") as member,
+    ):
+        for _ in range(MAX_SHARED_TEXT // 10**7 + 1):
+            member.write(bytes(10**7))
+    (problem,) = check_volumes(path)
+    assert (problem.code, problem.severity) == ("F73", "error")
+    assert "unpacks to more than 200,000,000 bytes" in problem.what
+
+
 def test_xeva_columns(tmp_path: Path) -> None:
     header = "model.id,patient.id,tissue,drug,time,volume"
     content = table("m1,P1,BRCA,untreated,0,200", "m1,P1,BRCA,untreated,12,300", header=header)
@@ -484,6 +599,7 @@ def small(tmp_path: Path) -> GrowthTable:
     return read_volumes(saved(tmp_path, table(*lines, header=HEADER + ",tumor_type")))
 
 
+@pytest.mark.bad_input(54)
 def test_select_speaks_of_what_it_does_not_know(small: GrowthTable) -> None:
     assert small.select(arms=["B + A"]).avatars.index.tolist() == ["=A"]
     assert small.select(tumor_type="CRC").rows["avatar"].unique().tolist() == ["B"]
@@ -497,6 +613,7 @@ def test_select_speaks_of_what_it_does_not_know(small: GrowthTable) -> None:
         small.select(tumor_type="CM", arms=["untreated"])
 
 
+@pytest.mark.bad_input(45)
 def test_written_text_is_not_a_formula(small: GrowthTable, tmp_path: Path) -> None:
     path = tmp_path / "tidy.csv"
     write_tidy(small, path)
