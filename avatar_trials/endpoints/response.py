@@ -179,7 +179,7 @@ def mrecist(best_response_pct: ArrayLike, best_avg_response_pct: ArrayLike) -> N
     and average < -40: CR. All limits are strict (Gao et al. 2015, Methods).
     """
     names = np.array([*reversed(CATEGORIES), ""], dtype="<U2")
-    return names[mrecist_grade(best_response_pct, best_avg_response_pct)]
+    return np.asarray(names[mrecist_grade(best_response_pct, best_avg_response_pct)])
 
 
 def mrecist_grade(best_response_pct: ArrayLike, best_avg_response_pct: ArrayLike) -> NDArray[np.int8]:

@@ -177,7 +177,7 @@ def arms_in_worlds(
     if not {POSTERIOR, INDEPENDENT, NO_DIFFERENCE} & set(worlds):
         return found
     here = avatars(POSTERIOR)
-    singles = {name for alone in compared.values() for name in alone}
+    singles = list(dict.fromkeys(name for alone in compared.values() for name in alone))
     every = {
         name: here.under(spec, n_mice)
         for name, spec in specs.items()

@@ -355,7 +355,7 @@ SILENT = {
 }
 
 
-@pytest.mark.parametrize("content", SILENT.values(), ids=map(numbered, SILENT))
+@pytest.mark.parametrize("content", SILENT.values(), ids=list(map(numbered, SILENT)))
 def test_accepted_without_a_word(content: str | bytes, tmp_path: Path) -> None:
     result = read_volumes(saved(tmp_path, content))
     assert result.notices == ()
