@@ -28,7 +28,7 @@ from avatar_trials.sweeps.workers import here, processes
 from avatar_trials.sweeps.worlds import avatars_of_block
 
 DESIGN, ARMS, N_AVATARS = "melanoma_braf_mek", ("encorafenib", "binimetinib", "binimetinib + encorafenib"), 30
-BUDGET_SECONDS, MILLION, BLOCK = 300.0, 1_000_000, 500
+BUDGET_SECONDS, MILLION, BLOCK = 300.0, 1_000_000, 1000
 
 
 def the_plan(worlds: tuple[str, ...] = ("posterior",)) -> Plan:

@@ -34,7 +34,7 @@ SHORT = {
 """What may be written for longer keys of a design."""
 
 MOST_POINTS = 10_000
-TRIALS_AT_A_TIME = 500
+TRIALS_AT_A_TIME = 1000
 MICE_AT_A_TIME = 400_000
 
 
