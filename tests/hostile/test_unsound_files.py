@@ -20,6 +20,7 @@ from avatar_trials.library import find_card
 from avatar_trials.problems import ResourceError
 from avatar_trials.stamp import StampError, manifest_path, read_netcdf, read_stamp, sha256_of, write_netcdf
 from tests.journeys.test_cli import DESIGN, FROZEN, VOLUMES
+from tests.program import refusal
 
 Called = Callable[..., list[str]]
 Harm = Callable[[xr.Dataset], xr.Dataset]
@@ -32,14 +33,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     Path("d.toml").write_text(DESIGN, "utf-8")
 
     def called(code: int, *arguments: str | Path) -> list[str]:
-        monkeypatch.setattr(sys, "argv", ["avatar-trials", *map(str, arguments)])
-        before = sorted(tmp_path.rglob("*"))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        err = capsys.readouterr().err
-        assert ended.value.code == code, err
-        assert sorted(tmp_path.rglob("*")) == before
-        return err.splitlines()
+        return refusal(monkeypatch, capsys, tmp_path, code, *arguments)
 
     return called
 

@@ -8,16 +8,15 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from avatar_trials.cli import main
 from avatar_trials.library import find_card
 from avatar_trials.stamp import manifest_path, read_netcdf, read_stamp, sha256_of, write_netcdf
+from tests.program import Done, typed
 
 FROZEN = Path(__file__).resolve().parent.parent / "fixtures" / "frozen_posterior.nc"
 PROGRAM = Path(sysconfig.get_path("scripts")) / "avatar-trials"
@@ -95,13 +94,6 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-
 Run = Callable[..., Done]
 
 
@@ -111,17 +103,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
 
     def called(*arguments: str | Path) -> Done:
-        monkeypatch.setattr(sys, "argv", ["avatar-trials", *map(str, arguments)])
-        capsys.readouterr()
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        seen = capsys.readouterr()
-        assert isinstance(code, int)
-        assert "Traceback" not in seen.out + seen.err
-        return Done(code, seen.out, seen.err)
+        return typed(monkeypatch, capsys, *arguments)
 
     return called
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,11 +10,11 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from avatar_trials.cli import main
 from avatar_trials.evidence.avatars_needed import INDIVIDUAL, POPULATION
 from avatar_trials.patient_cards import EXCLUDED
 from avatar_trials.stamp import read_netcdf, read_stamp, sha256_of
 from tests.journeys.test_cli import DESIGN
+from tests.program import typed
 
 FROZEN = Path(__file__).resolve().parent.parent / "fixtures" / "frozen_posterior.nc"
 Run = Callable[..., tuple[int, str]]
@@ -43,17 +42,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     Path("small.toml").write_text(sized + PATIENTS, "utf-8")
 
     def called(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["avatar-trials", *map(str, arguments)])
-        capsys.readouterr()
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        seen = capsys.readouterr()
-        assert isinstance(code, int)
-        assert "Traceback" not in seen.out + seen.err
-        return code, seen.out + seen.err
+        done = typed(monkeypatch, capsys, *arguments)
+        return done.code, done.out + done.err
 
     return called
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import pytest
 import xarray as xr
 
 from avatar_trials import library
-from avatar_trials.cli import main
 from avatar_trials.library import find_card
 from avatar_trials.stamp import manifest_path, read_netcdf, read_stamp, sha256_of, write_netcdf
 from tests.journeys.test_cli import DESIGN
+from tests.program import typed
 
 FROZEN = Path(__file__).resolve().parent.parent / "fixtures" / "frozen_posterior.nc"
 Run = Callable[..., tuple[int, str]]
@@ -29,16 +28,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     Path("small.toml").write_text(DESIGN, "utf-8")
 
     def called(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["avatar-trials", *map(str, arguments)])
-        capsys.readouterr()
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        seen = capsys.readouterr()
-        assert isinstance(code, int)
-        return code, seen.out + seen.err
+        done = typed(monkeypatch, capsys, *arguments)
+        return done.code, done.out + done.err
 
     return called
 
