@@ -202,11 +202,11 @@ class Mechanism(Card):
     law to draw it from. Which parameters there are: kinetics.families.MECHANISMS."""
 
     persistence: dict[str, Number | Assumed] | None = None
-    """cells that switch to a tolerant state under drug, and back without it"""
+    """cells that switch to a tolerant state under drug, and back without it; wants a card with clones, as two_clone"""
     niche: dict[str, Number | Assumed] | None = None
-    """a compartment that protects from drug"""
+    """a compartment that protects from drug; wants a card with clones"""
     resistance: dict[str, Number | Assumed] | None = None
-    """what resistance costs, and how it arises"""
+    """what resistance costs, and how it arises; wants a card with clones"""
     exposure: dict[str, Number | Assumed] | None = None
     """how much of the drug reaches the tumour"""
     chance: dict[str, Number | Assumed] | None = None

@@ -316,7 +316,9 @@ def parameters_of(
     )
 
 
-_INHERITED = ("kinetics", "deceleration_law", "biomarker", "drug_classes", "class_share")
+INHERITED = ("kinetics", "deceleration_law", "biomarker", "drug_classes", "class_share")
+INHERITED_TABLES = ("priors", "constants", "observation", "sampling", "gates")
+"""What a card that extends another need not say: these keys as a whole, and within these tables key by key."""
 
 
 def inherit(parent: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,7 +327,7 @@ def inherit(parent: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     Key by key within `[observation]`, `[sampling]` and `[gates]`; priors and constants one by one, each as a whole. The
     parent's name, title and known misses are not taken over, nor priors that the card fixes or its kinetics lack.
     """
-    card: dict[str, Any] = {name: parent[name] for name in _INHERITED if name in parent} | dict(own)
+    card: dict[str, Any] = {name: parent[name] for name in INHERITED if name in parent} | dict(own)
     constants, priors = _mapping(own, "constants"), _mapping(own, "priors")
     learnt = {name for name, replaced in FIXABLE.items() if any(prior in priors for prior in replaced)}
     taken = {name: value for name, value in parent["constants"].items() if name not in learnt}
@@ -334,7 +336,7 @@ def inherit(parent: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     from_parent = {
         "priors": {name: value for name, value in parent["priors"].items() if name in wanted[0]},
         "constants": {name: value for name, value in taken.items() if name in wanted[1]},
-        **{name: parent.get(name, {}) for name in ("observation", "sampling", "gates")},
+        **{name: parent.get(name, {}) for name in INHERITED_TABLES[2:]},
     }
     for table, values in from_parent.items():
         if isinstance(own.get(table, {}), Mapping):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, say
 from avatar_trials.cli.outputs import posterior_files, require_writable
 from avatar_trials.problems import InputError, Problem
@@ -36,7 +37,12 @@ def predict_combination(
         ),
     ] = None,
     interactions: Annotated[
-        str, typer.Option("--interactions", help="Interaction card: a name from `list`, or a .toml file.")
+        str,
+        typer.Option(
+            "--interactions",
+            help="Interaction card: a name from `list`, or a .toml file.",
+            autocompletion=completion.interactions,
+        ),
     ] = "pathways",
     covariates: Annotated[
         Path | None,

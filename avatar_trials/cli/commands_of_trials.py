@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import (
     Design,
     Unconverged,
@@ -60,6 +61,7 @@ def calibrate(
         str | None,
         typer.Option(
             "--hold-out",
+            autocompletion=lambda: ["mouse", "avatar", "arm", "curve-tail"],
             help="Calibrate without a part, predict it and score it: curve-tail, arm, avatar or mouse. Writes "
             "holdout.csv, holdout_endpoints.csv and holdout_scores.csv beside the posterior.",
         ),
@@ -137,6 +139,7 @@ def emulate(
         str | None,
         typer.Option(
             "--population",
+            autocompletion=completion.populations,
             help="Population, a name from `list` or a .nc file of `population`: new avatars of it.",
         ),
     ] = None,
