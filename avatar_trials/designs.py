@@ -126,12 +126,16 @@ class Endpoints(Card):
 
 class Biomarker(Card):
     """A fact of avatars by which outcomes are read apart: a covariate `column`, in which any of the values `positive`
-    (several of one avatar are divided by `;`) makes a carrier, in avatars of `tumor_type`."""
+    (several of one avatar are divided by `;`) makes a carrier, in avatars of `tumor_type`.
+
+    `calibrated`: the model card's biomarker is this one, so that its carriers have a mean kill of their own.
+    """
 
     name: str
     column: str
     positive: Annotated[tuple[str, ...], Field(min_length=1)]
     tumor_type: str
+    calibrated: bool = False
     source: str
 
 
@@ -160,6 +164,8 @@ class Cohort(Card):
         names = [one.name.casefold() for one in self.biomarkers]
         if len(set(names)) < len(names):
             raise ValueError("two biomarkers have the same name")
+        if sum(one.calibrated for one in self.biomarkers) > 1:
+            raise ValueError("a model card calibrates one biomarker, and two say calibrated = true")
         return self
 
     @property

@@ -31,8 +31,8 @@ class GrowthTable:
     `rows`: columns avatar, arm, mouse (text), day (days since the start of treatment, day 0 the baseline),
     volume_mm3 (mm3, >= 0; 0 is a tumour below detection) and, where the file has it, body_weight_g (g); sorted by
     avatar, arm, mouse, day. `avatars`: indexed by avatar, tumor_type ("" where unknown) and covariates. `notices`:
-    what was accepted and how. `sha256` is of the file's bytes. `synthetic` is true only for a panel this project
-    generated.
+    what was accepted and how. `sha256` is of the file's bytes, `covariates_sha256` of facts that were joined to
+    `avatars` from elsewhere. `synthetic` is true only for a panel this project generated.
     """
 
     rows: pd.DataFrame
@@ -41,6 +41,7 @@ class GrowthTable:
     source: str
     sha256: str
     synthetic: bool
+    covariates_sha256: str = ""
 
     @property
     def mice(self) -> pd.DataFrame:
