@@ -139,6 +139,16 @@ class Biomarker(Card):
     source: str
 
 
+class DoseInCombinations(Card):
+    """In arms of several drugs given to avatars of `tumor_type`, `drug` was given at the dose that the volumes have as
+    the single agent `given_as`."""
+
+    tumor_type: str
+    drug: str
+    given_as: str
+    source: str
+
+
 class Cohort(Card):
     """Whose tumours: the calibrated avatars of a tumour type or of several, from an embedded panel unless volumes are
     given.
@@ -152,6 +162,7 @@ class Cohort(Card):
     n_avatars: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     biomarker_share: Annotated[Number, Field(ge=0, le=1)] | None = None
     biomarkers: tuple[Biomarker, ...] = ()
+    doses_in_combinations: tuple[DoseInCombinations, ...] = ()
 
     @pydantic.model_validator(mode="after")
     def _biomarkers_of_the_cohort(self) -> Cohort:

@@ -54,13 +54,16 @@ def run_files(folder: Path) -> list[Path]:
 
 
 def volumes_for(design: TrialDesign, volumes: Path | None, *, every_arm: bool = False) -> GrowthTable:
-    """The mice of a design: its tumour types and arms (or every arm there is), from a file or the embedded panel.
+    """The mice of a design: its tumour types and arms (or every arm there is), from a file or the embedded panel, with
+    drugs in combinations called by their dose, as the design says.
 
     A file without tumour types is taken to hold the cohort. Raises InputError where the file has no such mice, or an
     arm of the design is missing.
     """
     table = read_volumes(volumes) if volumes is not None else _embedded(design.cohort.panel)
     typed = (table.avatars["tumor_type"] != "").any()
+    for dose in design.cohort.doses_in_combinations:
+        table = table.dosed_in_combinations(dose.tumor_type, dose.drug, dose.given_as)
     return table.select(
         tumor_type=design.cohort.tumor_types if typed else None,
         arms=None if every_arm else design.measured_arms,

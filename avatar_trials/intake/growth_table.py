@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from avatar_trials.arms import canonical_arm
+from avatar_trials.arms import canonical_arm, drugs_of
 from avatar_trials.intake.cells import guard, text_cells
 from avatar_trials.intake.dialects import DIALECT_NAMES, read_columns
 from avatar_trials.intake.files import decode, is_workbook, read_bytes
@@ -102,6 +102,29 @@ class GrowthTable:
             raise InputError(problems)
         rows = self.rows[keep].reset_index(drop=True)
         return replace(self, rows=rows, avatars=self.avatars[self.avatars.index.isin(rows["avatar"])])
+
+    def dosed_in_combinations(self, tumor_type: str, drug: str, given_as: str) -> GrowthTable:
+        """The table with `drug` called `given_as` in arms of several drugs, of avatars of a tumour type or of none.
+
+        Capitals do not matter. Raises InputError where no arm of that type has the single agent `given_as`.
+        """
+        of_type = self.avatars["tumor_type"].str.casefold().isin(["", tumor_type.casefold()])
+        here = self.rows["avatar"].map(of_type).astype(bool)
+        alone = {arm.casefold(): arm for arm in self.rows.loc[here, "arm"].unique()}
+        if here.any() and given_as.casefold() not in alone:
+            raise InputError(self._unknown([given_as.casefold()], alone, "single agent"))
+
+        def dosed(arm: str) -> str:
+            drugs = drugs_of(arm)
+            new = [alone[given_as.casefold()] if one.casefold() == drug.casefold() else one for one in drugs]
+            return canonical_arm(" + ".join(new)) if len(drugs) > 1 else arm
+
+        renamed = {arm: dosed(arm) for arm in self.rows.loc[here, "arm"].unique()}
+        arms = self.rows["arm"].where(~here, self.rows["arm"].map(renamed))
+        rows = self.rows.assign(arm=arms).sort_values(
+            ["avatar", "arm", "mouse", "day"], kind="stable", ignore_index=True
+        )
+        return replace(self, rows=rows)
 
     def _unknown(self, wanted: list[str], known: dict[str, str], noun: str) -> list[Problem]:
         found = []
