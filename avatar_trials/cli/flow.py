@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray as xr
 
+from avatar_trials.arms import drugs_of
 from avatar_trials.card_files import load_model
 from avatar_trials.cli.evidence import check_files, checked, write_checks
 from avatar_trials.cli.files import stamp_of, write_csv
@@ -55,13 +56,14 @@ def run_files(folder: Path) -> list[Path]:
 
 def volumes_for(design: TrialDesign, volumes: Path | None, *, every_arm: bool = False) -> GrowthTable:
     """The mice of a design: its tumour types and arms (or every arm there is), from a file or the embedded panel, with
-    drugs in combinations called by their dose, as the design says.
+    drugs called as the design has them, in combinations by their dose.
 
     A file without tumour types is taken to hold the cohort. Raises InputError where the file has no such mice, or an
     arm of the design is missing.
     """
     table = read_volumes(volumes) if volumes is not None else _embedded(design.cohort.panel)
     typed = (table.avatars["tumor_type"] != "").any()
+    table = table.drugs_called_as(drug for arm in design.measured_arms for drug in drugs_of(arm))
     for dose in design.cohort.doses_in_combinations:
         table = table.dosed_in_combinations(dose.tumor_type, dose.drug, dose.given_as)
     return table.select(

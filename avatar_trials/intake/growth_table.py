@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from avatar_trials.arms import canonical_arm, drugs_of
+from avatar_trials.arms import UNTREATED, canonical_arm, drugs_of
+from avatar_trials.drug_names import drug_key
 from avatar_trials.intake.cells import guard, text_cells
 from avatar_trials.intake.dialects import DIALECT_NAMES, read_columns
 from avatar_trials.intake.files import decode, is_workbook, read_bytes
@@ -121,9 +122,31 @@ class GrowthTable:
 
         renamed = {arm: dosed(arm) for arm in self.rows.loc[here, "arm"].unique()}
         arms = self.rows["arm"].where(~here, self.rows["arm"].map(renamed))
-        rows = self.rows.assign(arm=arms).sort_values(
-            ["avatar", "arm", "mouse", "day"], kind="stable", ignore_index=True
-        )
+        return self._with_arms(arms)
+
+    def drugs_called_as(self, drugs: Iterable[str]) -> GrowthTable:
+        """The table with every drug that has another name in `drugs` called by that name, and a notice of it."""
+        wanted = {drug_key(drug): drug for drug in drugs}
+        known = {drug for arm in self.rows["arm"].unique() for drug in drugs_of(arm)}
+        called = {
+            drug: wanted[drug_key(drug)]
+            for drug in sorted(known)
+            if wanted.get(drug_key(drug), drug).casefold() != drug.casefold()
+        }
+        if not called:
+            return self
+        told = some(f"{drug!r} as {name!r}" for drug, name in called.items())
+        notice = Problem("D50", "note", f"drugs called as the design has them: {told}", file=self.source)
+        arms = {
+            arm: " + ".join(called.get(drug, drug) for drug in drugs_of(arm)) or UNTREATED
+            for arm in self.rows["arm"].unique()
+        }
+        renamed = self.rows["arm"].map({arm: canonical_arm(new) for arm, new in arms.items()})
+        return replace(self._with_arms(renamed), notices=(*self.notices, notice))
+
+    def _with_arms(self, arms: pd.Series) -> GrowthTable:
+        order = ["avatar", "arm", "mouse", "day"]
+        rows = self.rows.assign(arm=arms).sort_values(order, kind="stable", ignore_index=True)
         return replace(self, rows=rows)
 
     def _unknown(self, wanted: list[str], known: dict[str, str], noun: str) -> list[Problem]:
