@@ -143,7 +143,10 @@ class Endpoints(Card):
 
 class Biomarker(Card):
     """A fact of avatars by which outcomes are read apart: a covariate `column`, in which any of the values `positive`
-    (several of one avatar are divided by `;`) makes a carrier, in avatars of `tumor_type`."""
+    (several of one avatar are divided by `;`) makes a carrier, in avatars of `tumor_type`.
+
+    `calibrated`: the model card's biomarker is this one, so that its carriers have a mean kill of their own.
+    """
 
     name: str
     """what tables call it"""
@@ -153,6 +156,22 @@ class Biomarker(Card):
     """values that make an avatar a carrier"""
     tumor_type: str
     """the tumour type in which it is read"""
+    calibrated: bool = False
+    """whether carriers have a mean kill of their own when the design is calibrated"""
+    source: str
+    """where it is from, in words"""
+
+
+class DoseInCombinations(Card):
+    """In arms of several drugs given to avatars of `tumor_type`, `drug` was given at the dose that the volumes have as
+    the single agent `given_as`."""
+
+    tumor_type: str
+    """the tumour type of the avatars"""
+    drug: str
+    """the drug as combinations name it"""
+    given_as: str
+    """the single agent of the same dose, as the volumes name it"""
     source: str
     """where it is from, in words"""
 
@@ -177,6 +196,8 @@ class Cohort(Card):
     calibrated on"""
     biomarkers: tuple[Biomarker, ...] = ()
     """facts of avatars by which outcomes are read apart"""
+    doses_in_combinations: tuple[DoseInCombinations, ...] = ()
+    """drugs that combinations were given at another dose than the single agent of that name"""
 
     @pydantic.model_validator(mode="after")
     def _biomarkers_of_the_cohort(self) -> Cohort:
@@ -189,6 +210,8 @@ class Cohort(Card):
         names = [one.name.casefold() for one in self.biomarkers]
         if len(set(names)) < len(names):
             raise ValueError("two biomarkers have the same name")
+        if sum(one.calibrated for one in self.biomarkers) > 1:
+            raise ValueError("a model card calibrates one biomarker, and two say calibrated = true")
         return self
 
     @property

@@ -6,7 +6,16 @@ from typing import Any
 
 from avatar_trials.card_parts import Card
 from avatar_trials.decision_rules import Decision, Look, Selector
-from avatar_trials.designs import ArmSpec, Biomarker, Cohort, Mechanism, Removal, Stopping, TrialDesign
+from avatar_trials.designs import (
+    ArmSpec,
+    Biomarker,
+    Cohort,
+    DoseInCombinations,
+    Mechanism,
+    Removal,
+    Stopping,
+    TrialDesign,
+)
 from avatar_trials.model_cards import ModelCard, Observation
 from avatar_trials.patient_cards import Patients
 from avatar_trials.strategy_designs import (
@@ -59,6 +68,11 @@ def _of_design(design: TrialDesign) -> dict[tuple[type[Card], str], Any]:
         (Cohort, "n_avatars"): 40,
         (Cohort, "biomarker_share"): 0.5,
         (Cohort, "biomarkers"): (carriers,),
+        (Cohort, "doses_in_combinations"): (
+            DoseInCombinations(
+                tumor_type=tumor_type, drug="one drug", given_as="one drug, low dose", source="an example"
+            ),
+        ),
         (Stopping, "removal_of_type"): {tumor_type: _REMOVAL},
         (TrialDesign, "mechanism"): mechanism,
         (TrialDesign, "patients"): Patients(source=ASSUMED, assumed=assumed),

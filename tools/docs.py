@@ -142,7 +142,7 @@ def index_page(pages: list[Path]) -> str:
             "# Avatar Trials\n",
             "One-mouse-per-patient trials of patient-derived xenografts, calibrated and emulated. "
             "[What it is, and how to start](README.md).\n",
-            tree("Start", ["README", *of("docs")]),
+            tree("Start", ["What it is, and how to start <README>", *of("docs")]),
             tree("Models", [name for name in models if Path(name).name in cards]),
             tree("Science", [name for name in models if Path(name).name not in cards] + of("interactions")),
             tree(
@@ -167,11 +167,11 @@ def stage(folder: Path) -> None:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, folder / file)
     made = {
-        "index.md": index_page(pages),
-        "reference/commands.md": commands_page(),
-        "reference/cards.md": cards_page(),
-        "reference/python.md": verbs_page("In Python", "avatar_trials", avatar_trials.__all__),
-        "reference/notebooks.md": notebooks_page(
+        "index": index_page(pages),
+        "reference/commands": commands_page(),
+        "reference/cards": cards_page(),
+        "reference/python": verbs_page("In Python", "avatar_trials", avatar_trials.__all__),
+        "reference/notebooks": notebooks_page(
             [
                 file
                 for file in files
@@ -182,7 +182,7 @@ def stage(folder: Path) -> None:
     }
     for name, text in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, "utf-8")
+        (folder / f"{name}.md").write_text(text, "utf-8")
     (folder / "conf.py").write_text(CONFIGURATION, "utf-8")
 
 

@@ -214,9 +214,9 @@ def definition(place: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """File name -> text, with an index."""
+    """Name of a page -> its text, with an index."""
     made = {
-        f"{choice.slug}-{variant}.md": variant_page(choice, variant)
+        f"{choice.slug}-{variant}": variant_page(choice, variant)
         for choice in CHOICES
         for variant in getattr(endpoints, choice.variants)
     }
@@ -233,9 +233,9 @@ def pages() -> dict[str, str]:
         index.append(f"| {choice.title} | {names} | {choice.asked} |")
     index.append("\n## Measures\n")
     for title, places in MEASURES.items():
-        file = f"{title.casefold().replace(' ', '-').replace(',', '')}.md"
-        made[file] = f"# {title}\n\n" + "\n".join(map(definition, places))
-        index.append(f"- [{title}]({file})")
-    hidden = "\n".join(name.removesuffix(".md") for name in made)
+        name = title.casefold().replace(" ", "-").replace(",", "")
+        made[name] = f"# {title}\n\n" + "\n".join(map(definition, places))
+        index.append(f"- [{title}]({name}.md)")
+    hidden = "\n".join(made)
     index.append(f"\n```{{toctree}}\n:hidden:\n\n{hidden}\n```\n")
-    return {"index.md": "\n".join(index)} | made
+    return {"index": "\n".join(index)} | made

@@ -14,7 +14,7 @@ def test_every_named_variant_has_a_page_that_says_what_it_is() -> None:
         for variant in getattr(endpoints, choice.variants):
             said = passages(choice, variant)
             assert said, f"no docstring of {choice.places} has a passage `{variant}`: ..."
-            page = made[f"{choice.slug}-{variant}.md"]
+            page = made[f"{choice.slug}-{variant}"]
             assert all(passage.rstrip(".") in page for _, passage in said)
 
 
