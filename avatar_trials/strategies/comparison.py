@@ -155,8 +155,8 @@ def _dataset(
 
 
 def _courses(parts: list[list[Followed]]) -> dict[str, Any]:
-    """clone_course (strategy, visit, clone): mean share of a clone over the n_followed (strategy, visit) tumours that are
-    still followed and have a cell."""
+    """clone_course (strategy, visit, clone): mean share of a clone over the n_followed (strategy, visit) tumours
+    that are still followed and have a cell."""
     means, counts = [], []
     for place in range(len(parts[0])):
         shares = np.concatenate([part[place].clone_shares for part in parts], axis=-1)
