@@ -3,6 +3,7 @@
 The public verbs, each a function without hidden state:
 read_volumes -> calibrate_avatars -> require_passed -> cohort_from_posterior -> emulate_trials -> readout_trial, agree;
 load_strategies -> compare_strategies -> score_strategies; plan_sweep -> run_sweep -> sweep_table, smallest_n.
+`plots` draws what they return.
 They are loaded when first used: importing the package is fast, and only calibration loads PyMC.
 """
 
@@ -12,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from avatar_trials import plots as plots
     from avatar_trials.calibrate import calibrate_avatars as calibrate_avatars
     from avatar_trials.calibrate import gates_of as gates_of
     from avatar_trials.calibrate import require_passed as require_passed
@@ -86,6 +88,7 @@ __all__ = [
     "load_model",
     "load_strategies",
     "plan_sweep",
+    "plots",
     "population_of",
     "read_netcdf",
     "read_volumes",
@@ -102,10 +105,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module("avatar_trials.plots")
     if name not in _HOME:
         raise AttributeError(f"module 'avatar_trials' has no attribute {name!r}")
     return getattr(import_module(f"avatar_trials.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return sorted([*_HOME, "plots"])
