@@ -4,6 +4,7 @@ The public verbs, each a function without hidden state:
 read_volumes, load_panel -> calibrate_avatars -> require_passed -> cohort_for -> emulate_trials -> readout_trial, agree;
 load_population -> cohort_for; patients_behind -> agree_with_patients, avatars_needed; predict_combinations;
 load_strategies -> compare_strategies -> score_strategies; plan_sweep -> run_sweep -> sweep_table, smallest_n.
+`plots` draws what they return.
 They are loaded when first used: importing the package is fast, and only calibration loads PyMC.
 """
 
@@ -13,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from avatar_trials import plots as plots
     from avatar_trials.calibrate import calibrate_avatars as calibrate_avatars
     from avatar_trials.calibrate import gates_of as gates_of
     from avatar_trials.calibrate import population_parameters as population_parameters
@@ -112,6 +114,7 @@ __all__ = [
     "load_strategies",
     "patients_behind",
     "plan_sweep",
+    "plots",
     "population_of",
     "population_parameters",
     "predict_combinations",
@@ -130,10 +133,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module("avatar_trials.plots")
     if name not in _HOME:
         raise AttributeError(f"module 'avatar_trials' has no attribute {name!r}")
     return getattr(import_module(f"avatar_trials.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return sorted([*_HOME, "plots"])
