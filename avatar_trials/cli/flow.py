@@ -184,7 +184,9 @@ def write_run(
     )
     for notice in table.notices:
         say(str(notice))
-    tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
+    tree = finished(table, design, card, folder / POSTERIOR, say=say)
+    if tree is None:
+        tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
     gates = gates_of(tree)
     write_csv(gates, folder / GATES)
     level = design.endpoints.level
