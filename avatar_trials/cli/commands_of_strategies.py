@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import Unconverged
 from avatar_trials.cli.outputs import require_writable
 from avatar_trials.problems import InputError, Problem
@@ -16,7 +17,9 @@ def compare_strategies(
     design: Annotated[
         str,
         typer.Argument(
-            metavar="DESIGN", help="Design that compares strategies: a name from `list`, or a .toml file."
+            metavar="DESIGN",
+            help="Design that compares strategies: a name from `list`, or a .toml file.",
+            autocompletion=completion.strategy_designs,
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything that is written.")] = Path(

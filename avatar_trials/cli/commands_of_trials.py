@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import (
     CovariatesOption,
     Design,
@@ -67,6 +68,7 @@ def calibrate(
         str | None,
         typer.Option(
             "--hold-out",
+            autocompletion=lambda: ["mouse", "avatar", "arm", "curve-tail"],
             help="Calibrate without a part, predict it and score it: curve-tail, arm, avatar or mouse. Writes "
             "holdout.csv, holdout_endpoints.csv and holdout_scores.csv beside the posterior.",
         ),
@@ -148,6 +150,7 @@ def emulate(
         str | None,
         typer.Option(
             "--population",
+            autocompletion=completion.populations,
             help="Population, a name from `list` or a .nc file of `population`: new avatars of it.",
         ),
     ] = None,

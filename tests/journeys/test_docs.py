@@ -22,7 +22,7 @@ import avatar_trials
 from avatar_trials.calibrate import calibrate_avatars
 from avatar_trials.card_files import load_design, load_model, load_strategies
 from avatar_trials.cli import flow, outputs
-from avatar_trials.cli.commands import app
+from avatar_trials.cli.commands import GROUPS, app
 from avatar_trials.endpoints.individual import INDIVIDUAL_COLUMNS
 from avatar_trials.endpoints.population_rows import POPULATION_COLUMNS
 from avatar_trials.endpoints.readout import READOUT_COLUMNS
@@ -163,8 +163,8 @@ def test_the_two_set_up_commands_stand_as_they_are_typed() -> None:
 def commands() -> dict[str, str]:
     """Help text by command."""
     runner = CliRunner()
-    listed = runner.invoke(app, ["--help"]).output.split("Commands:", 1)[1]
-    names = re.findall(r"^  ([\w-]+) ", listed, re.MULTILINE)
+    listed = runner.invoke(app, ["--help"]).output.split("Options:", 1)[1]
+    names = re.findall(r"^  ([a-z][\w-]*)(?:  |$)", listed, re.MULTILINE)
     return {name: runner.invoke(app, [name, "--help"]).output for name in names}
 
 
@@ -184,7 +184,10 @@ def test_the_table_of_commands_is_what_help_says() -> None:
 
 def test_every_typed_command_line_exists() -> None:
     helped = commands()
-    typed = []
+    assert set(helped) == {example.split()[0] for group in GROUPS.values() for _, example in group}
+    typed = [
+        tuple(example.split(" ", 1)) for group in GROUPS.values() for _, example in group if " " in example
+    ]
     for page in (README, (ROOT / "CONTRIBUTING.md").read_text("utf-8")):
         typed += re.findall(r"avatar-trials ([\w-]+)([^`\n]*)", page)
     assert {name for name, _ in typed} >= {"run", "check"}
