@@ -157,7 +157,7 @@ class Biomarker(Card):
     tumor_type: str
     """the tumour type in which it is read"""
     calibrated: bool = False
-    """whether carriers have a mean kill of their own when the design is calibrated"""
+    """whether it is the model card's biomarker, whose carriers have a mean kill of their own"""
     source: str
     """where it is from, in words"""
 
@@ -167,9 +167,9 @@ class DoseInCombinations(Card):
     the single agent `given_as`."""
 
     tumor_type: str
-    """the tumour type of the avatars"""
+    """the tumour type whose combinations these are"""
     drug: str
-    """the drug as combinations name it"""
+    """the drug as the volumes name it in combinations"""
     given_as: str
     """the single agent of the same dose, as the volumes name it"""
     source: str
@@ -197,7 +197,7 @@ class Cohort(Card):
     biomarkers: tuple[Biomarker, ...] = ()
     """facts of avatars by which outcomes are read apart"""
     doses_in_combinations: tuple[DoseInCombinations, ...] = ()
-    """drugs that combinations were given at another dose than the single agent of that name"""
+    """drugs that were given at another dose in combinations than alone"""
 
     @pydantic.model_validator(mode="after")
     def _biomarkers_of_the_cohort(self) -> Cohort:

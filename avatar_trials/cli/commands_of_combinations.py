@@ -70,7 +70,7 @@ def predict_combination(
     from avatar_trials.cli import combination_predictions as rooms
     from avatar_trials.cli import flow
     from avatar_trials.cli.trials import require_same_card
-    from avatar_trials.evidence.foreseen_combinations import foresee_combinations
+    from avatar_trials.evidence.asked_combinations import arm_named, predict_combinations, to_foresee
     from avatar_trials.intake.covariates import read_covariates
 
     if posterior is not None and hold_out_arm is not None:
@@ -79,7 +79,7 @@ def predict_combination(
     chosen, card = load_design(design), load_interactions(interactions)
     model = flow.model_of(chosen, folder_of(design))
     named = hold_out_arm if hold_out_arm is not None else arm
-    wanted = None if named is None else rooms.arm_named(named)
+    wanted = None if named is None else arm_named(named)
     made = out / (rooms.HELD_OUT if hold_out_arm is not None else rooms.SINGLES)
     require_writable(
         [*(out / name for name in rooms.TABLES), *(posterior_files(made) if posterior is None else ())],
@@ -88,7 +88,7 @@ def predict_combination(
     table = flow.volumes_for(chosen, volumes, every_arm=True)
     if posterior is None:
         table = flow.with_biomarker(table, chosen, model, covariates, say=say)
-    rooms.to_foresee(table, chosen, wanted)
+    to_foresee(table, chosen, wanted)
     facts = None if covariates is None else read_covariates(covariates)
     strata = rooms.strata_for(table, chosen, facts, say=say)
     if posterior is not None:
@@ -102,17 +102,7 @@ def predict_combination(
         from avatar_trials.calibrate import gates_of, require_passed
 
         require_passed(gates_of(tree))
-    table = rooms.known_mice(table, tree, say=say)
-    study, unseen = rooms.to_foresee(table, chosen, wanted)
-    found = foresee_combinations(
-        *(tree, study, chosen, card),
-        draws=draws,
-        seed=chosen.seed,
-        unseen=unseen,
-        only=wanted,
-        strata=strata,
-        say=say,
-    )
+    found = predict_combinations(tree, table, chosen, card, arm=wanted, draws=draws, strata=strata, say=say)
     written = rooms.write_foreseen(found, out)
     print(rooms.printed(found))
     for path in written:

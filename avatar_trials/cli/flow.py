@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,8 @@ from avatar_trials.cli.readings import Readings, readings, rules_of, write_readi
 from avatar_trials.cli.reports import reported
 from avatar_trials.cli.trials import emulated
 from avatar_trials.designs import TrialDesign
-from avatar_trials.intake import GrowthTable, read_volumes
+from avatar_trials.intake import GrowthTable, load_panel, read_volumes
 from avatar_trials.intake.covariates import read_covariates, with_carriers
-from avatar_trials.library import find_card
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.stamp import StampError, read_netcdf, read_stamp, write_netcdf
 
@@ -61,7 +59,7 @@ def volumes_for(design: TrialDesign, volumes: Path | None, *, every_arm: bool = 
     A file without tumour types is taken to hold the cohort. Raises InputError where the file has no such mice, or an
     arm of the design is missing.
     """
-    table = read_volumes(volumes) if volumes is not None else _embedded(design.cohort.panel)
+    table = read_volumes(volumes) if volumes is not None else load_panel(design.cohort.panel)
     typed = (table.avatars["tumor_type"] != "").any()
     table = table.drugs_called_as(drug for arm in design.measured_arms for drug in drugs_of(arm))
     for dose in design.cohort.doses_in_combinations:
@@ -86,14 +84,6 @@ def with_biomarker(
             continue
         table = with_carriers(table, one, facts, card.biomarker)
     return table
-
-
-def _embedded(panel: str) -> GrowthTable:
-    """An embedded panel, by its name: where this program is installed is nobody's business in a file."""
-    table = read_volumes(find_card("panels", panel, confined=True))
-    name = f"{panel}.csv"
-    notices = tuple(replace(notice, file=name) for notice in table.notices)
-    return replace(table, source=name, notices=notices)
 
 
 def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
@@ -194,7 +184,9 @@ def write_run(
     )
     for notice in table.notices:
         say(str(notice))
-    tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
+    tree = finished(table, design, card, folder / POSTERIOR, say=say)
+    if tree is None:
+        tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
     gates = gates_of(tree)
     write_csv(gates, folder / GATES)
     level = design.endpoints.level

@@ -7,11 +7,14 @@ that is lost loses nothing: its pieces are done by another.
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
@@ -54,7 +57,7 @@ def processes(n: int) -> Engine:
         losses = 0
         while waiting:
             running: dict[Future[str], Named] = {}
-            pool = ProcessPoolExecutor(n, mp_context=get_context("spawn"))
+            pool = ProcessPoolExecutor(n, mp_context=get_context("spawn"), initializer=_end_with_parent)
             try:
                 while waiting or running:
                     while waiting and len(running) < 2 * n:
@@ -75,6 +78,18 @@ def processes(n: int) -> Engine:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     return engine
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for ever for work: it ends with it."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def cluster(address: str, say: Callable[[str], None] = lambda text: None) -> Engine:
