@@ -191,7 +191,7 @@ def test_every_typed_command_line_exists() -> None:
         tuple(example.split(" ", 1)) for group in GROUPS.values() for _, example in group if " " in example
     ]
     for page in (README, (ROOT / "CONTRIBUTING.md").read_text("utf-8"), *PAGES.values()):
-        typed += re.findall(r"avatar-trials ([\w-]+)([^`\n]*)", page)
+        typed += re.findall(r"avatar-trials ([a-z][\w-]*)([^`\n]*)", page)
     assert {name for name, _ in typed} >= {"run", "check"}
     for name, rest in typed:
         assert name in helped
