@@ -35,7 +35,7 @@ def content(name: str, folder: Any) -> dict[str, Any]:
 def changed(card: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
     """The card with another value at a dotted place; None takes the key away."""
     *path, last = place.split(".")
-    part = card
+    part: Any = card
     for key in path:
         part = part[int(key)] if key.isdigit() else part[key]
     if value is None:
