@@ -126,12 +126,26 @@ class Endpoints(Card):
 
 class Biomarker(Card):
     """A fact of avatars by which outcomes are read apart: a covariate `column`, in which any of the values `positive`
-    (several of one avatar are divided by `;`) makes a carrier, in avatars of `tumor_type`."""
+    (several of one avatar are divided by `;`) makes a carrier, in avatars of `tumor_type`.
+
+    `calibrated`: the model card's biomarker is this one, so that its carriers have a mean kill of their own.
+    """
 
     name: str
     column: str
     positive: Annotated[tuple[str, ...], Field(min_length=1)]
     tumor_type: str
+    calibrated: bool = False
+    source: str
+
+
+class DoseInCombinations(Card):
+    """In arms of several drugs given to avatars of `tumor_type`, `drug` was given at the dose that the volumes have as
+    the single agent `given_as`."""
+
+    tumor_type: str
+    drug: str
+    given_as: str
     source: str
 
 
@@ -148,6 +162,7 @@ class Cohort(Card):
     n_avatars: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     biomarker_share: Annotated[Number, Field(ge=0, le=1)] | None = None
     biomarkers: tuple[Biomarker, ...] = ()
+    doses_in_combinations: tuple[DoseInCombinations, ...] = ()
 
     @pydantic.model_validator(mode="after")
     def _biomarkers_of_the_cohort(self) -> Cohort:
@@ -160,6 +175,8 @@ class Cohort(Card):
         names = [one.name.casefold() for one in self.biomarkers]
         if len(set(names)) < len(names):
             raise ValueError("two biomarkers have the same name")
+        if sum(one.calibrated for one in self.biomarkers) > 1:
+            raise ValueError("a model card calibrates one biomarker, and two say calibrated = true")
         return self
 
     @property

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from avatar_trials.arms import drugs_of
 from avatar_trials.card_parts import FITTING, Card, Law, Number, Support, Whole
+from avatar_trials.drug_names import drug_key
 
 PRIORS: dict[str, Support] = {
     "eta": "real",
@@ -72,7 +73,7 @@ class InteractionCard(Card):
     @pydantic.field_validator("pathways")
     @classmethod
     def _one_pathway_each(cls, pathways: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        folded = [drug.casefold() for drugs in pathways.values() for drug in drugs]
+        folded = [drug_key(drug) for drugs in pathways.values() for drug in drugs]
         twice = sorted({drug for drug in folded if folded.count(drug) > 1})
         if twice:
             raise ValueError(f"a drug is on one pathway; on several: {', '.join(twice)}")
@@ -95,9 +96,9 @@ class InteractionCard(Card):
 
     def relation(self, arm: str) -> str:
         """Relation (RELATIONS) of an arm's drugs: the closest of any two of them."""
-        path_of = {drug.casefold(): name for name, drugs in self.pathways.items() for drug in drugs}
+        path_of = {drug_key(drug): name for name, drugs in self.pathways.items() for drug in drugs}
         parallel = {frozenset(pair) for pair in self.parallel}
-        paths = [path_of.get(drug.casefold()) for drug in drugs_of(arm)]
+        paths = [path_of.get(drug_key(drug)) for drug in drugs_of(arm)]
         found = {
             UNKNOWN
             if a is None or b is None

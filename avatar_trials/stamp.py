@@ -34,6 +34,11 @@ RECORDED_LIBRARIES: Final = (
     "xarray",
 )
 
+TOLD_OF_ITSELF: Final = (
+    *("design_name", "design_sha256", "seed", "model_card", "card_sha256", "data_sha256"),
+    "calibrated_on_sha256",
+)
+
 Kind = Literal["posterior", "trial", "population", "patients", "strategies"]
 
 _KIND_OF: Final[dict[type, str]] = {xr.DataTree: "posterior", xr.Dataset: "trial"}
@@ -91,12 +96,24 @@ def read_stamp(obj: xr.Dataset | xr.DataTree) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(obj.attrs.get("stamp", "{}")))
 
 
+def stamp_of_attrs(obj: xr.Dataset | xr.DataTree) -> dict[str, Any]:
+    """The stamp of what an object says of itself: design, card, data, seed, and whether its gates passed."""
+    facts = {name: obj.attrs[name] for name in TOLD_OF_ITSELF if name in obj.attrs}
+    if "gates" in obj.attrs:
+        facts["gates_passed"] = all(json.loads(obj.attrs["gates"])["passed"])
+    return make_stamp(**facts)
+
+
 def write_netcdf(
-    obj: xr.Dataset | xr.DataTree, path: Path | str, stamp: Mapping[str, Any], *, kind: Kind | None = None
+    obj: xr.Dataset | xr.DataTree,
+    path: Path | str,
+    stamp: Mapping[str, Any] | None = None,
+    *,
+    kind: Kind | None = None,
 ) -> None:
     """Write a posterior (DataTree), a trial, patients, a population or strategies (Dataset) as NetCDF.
 
-    `path.sha256` is written beside it. Without `kind` a Dataset is a trial.
+    `path.sha256` is written beside it. Without `kind` a Dataset is a trial; without `stamp` it is `stamp_of_attrs`.
 
     Numeric variables carry a fletcher32 checksum and are compressed; the manifest covers every byte, text included.
     Equal content and stamp give equal bytes. Nothing of `obj` is changed; its own encodings are not used. A kill at
@@ -110,7 +127,8 @@ def write_netcdf(
     plain = xr.DataTree.from_dict(
         {node.path: _plain(node.to_dataset(inherit=False)) for node in tree.subtree}
     )
-    signed = {"file_format": FILE_FORMAT, **stamp, "kind": kind or _KIND_OF[type(obj)]}
+    told = stamp_of_attrs(obj) if stamp is None else stamp
+    signed = {"file_format": FILE_FORMAT, **told, "kind": kind or _KIND_OF[type(obj)]}
     plain.attrs["stamp"] = json.dumps(signed, sort_keys=True, allow_nan=False, default=_plain_number)
     encoding = {node.path: _encoding(node.to_dataset(inherit=False)) for node in plain.subtree}
     manifest = manifest_path(target)

@@ -40,8 +40,7 @@ def list_library() -> None:
         load_model,
         load_strategies,
     )
-    from avatar_trials.cli import populations
-    from avatar_trials.emulate import provenance
+    from avatar_trials.emulate import load_population, provenance
     from avatar_trials.library import is_preset, known
 
     designs = known("trial_designs")
@@ -71,7 +70,7 @@ def list_library() -> None:
     if names:
         print("Populations (new avatars are drawn from them)")
     for name in names:
-        print(f"  {name}: {provenance(populations.read_population(name))}")
+        print(f"  {name}: {provenance(load_population(name))}")
     print("Panels (synthetic)")
     for name in known("panels"):
         print(f"  {name}")

@@ -156,9 +156,11 @@ def avatars_needed(
 ) -> None:
     """Agreement with patients by number of avatars, mice each and latent correlation: a table and a figure."""
     from avatar_trials.card_files import load_design
-    from avatar_trials.cli import flow, populations
+    from avatar_trials.cli import flow
     from avatar_trials.cli import patients as behind
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.emulate import load_population
+    from avatar_trials.emulate.sources import Source
     from avatar_trials.evidence import avatars_needed as needed
     from avatar_trials.stamp import write_atomic
 
@@ -170,22 +172,20 @@ def avatars_needed(
     picture = out.with_suffix(".svg")
     require_writable([out, picture], reads=[*files_of(design, chosen), posterior])
     if posterior is not None:
-        source: object = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
+        source: Source = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
     else:
-        source = populations.read_population(str(population))
-    cohort, hierarchy, carriers, ns = behind.cohort_of(source, chosen, ns)  # type: ignore[arg-type]
-    frame = needed.avatars_needed(
-        cohort, hierarchy, carriers, chosen, numbers=ns, correlations=rhos, mice=ks, say=say
-    )
+        source = load_population(str(population))
+    frame = needed.avatars_needed(source, chosen, numbers=ns, correlations=rhos, mice=ks, say=say)
     write_csv(frame, out)
     drawn = needed.figure(frame)
     write_atomic(picture, lambda file: drawn.savefig(file, format="svg", metadata={"Date": None}))
-    widest = frame[frame["n_avatars"] == max(ns)]
+    most = frame["n_avatars"].max()
+    widest = frame[frame["n_avatars"] == most]
     table = widest.pivot_table(
         index=["kind", "measure", "mice_per_avatar"], columns="latent_correlation", values="value", sort=False
     )
     print(
-        f"Medians at {max(ns)} avatars, by latent correlation\n{table.to_string(float_format=lambda v: f'{v:.2f}')}"
+        f"Medians at {most} avatars, by latent correlation\n{table.to_string(float_format=lambda v: f'{v:.2f}')}"
     )
     print(f"Written: {out}\nWritten: {picture}")
 

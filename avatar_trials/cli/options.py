@@ -29,6 +29,13 @@ VolumesOption = Annotated[
         help="Table of tumour volumes (.csv or .xlsx). Without it: the design's embedded synthetic panel.",
     ),
 ]
+CovariatesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--covariates",
+        help="Table (.csv) of avatars and facts of them, for the biomarkers that the design names.",
+    ),
+]
 Unconverged = Annotated[
     bool,
     typer.Option(

@@ -10,7 +10,6 @@ import pandas as pd
 
 from avatar_trials.cli.files import write_csv
 from avatar_trials.cli.options import say
-from avatar_trials.cli.populations import read_population
 from avatar_trials.decision_rules import UNITS
 from avatar_trials.library import find_card
 from avatar_trials.problems import InputError, Problem, together
@@ -44,13 +43,14 @@ def sweep_plan(
     chunk: int | None,
 ) -> tuple[Plan, xr.Dataset]:
     """The plan, and the population. InputError with all that is wrong of the options and the designs."""
+    from avatar_trials.emulate import load_population
     from avatar_trials.sweeps import plan_sweep, values_of
 
     pairs = together(*((lambda text=text: values_of(text)) for text in vary))
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
         raise InputError(Problem("O06", "error", "a key is varied twice", "Give its values in one --vary"))
-    found = read_population(population)
+    found = load_population(population)
     stamp = make_stamp()
     facts = {
         "population_sha256": sha256_of(find_card("populations", population)),

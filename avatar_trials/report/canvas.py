@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.transforms import Bbox
 
 from avatar_trials.arms import UNTREATED
 from avatar_trials.report.text import clean, shorten
@@ -135,14 +136,9 @@ def grid(
     return figure, axes
 
 
-def two_columns(count: int) -> tuple[int, int]:
-    """(rows, columns) for `count` panels, two abreast."""
-    return (count + 1) // 2, 2
-
-
-def svg(figure: Figure, alt: str) -> Image:
-    """The figure as SVG: sharp at any size; for figures of few marks."""
-    return _image(figure, "svg", "image/svg+xml", alt, {"Date": None, "Creator": None})
+def svg(figure: Figure, alt: str, part: Bbox | None = None) -> Image:
+    """The figure, or a part of it in inches, as SVG: sharp at any size; for figures of few marks."""
+    return _image(figure, "svg", "image/svg+xml", alt, {"Date": None, "Creator": None}, part)
 
 
 def png(figure: Figure, alt: str) -> Image:
@@ -155,14 +151,16 @@ def svg_bytes(figure: Figure) -> bytes:
     return _drawn(figure, "svg", {"Date": None, "Creator": None})
 
 
-def _image(figure: Figure, kind: str, mime: str, alt: str, metadata: dict[str, None]) -> Image:
-    drawn = base64.b64encode(_drawn(figure, kind, metadata)).decode("ascii")
+def _image(
+    figure: Figure, kind: str, mime: str, alt: str, metadata: dict[str, None], part: Bbox | None = None
+) -> Image:
+    drawn = base64.b64encode(_drawn(figure, kind, metadata, part)).decode("ascii")
     return Image(f"data:{mime};base64,{drawn}", alt)
 
 
-def _drawn(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+def _drawn(figure: Figure, kind: str, metadata: dict[str, None], part: Bbox | None = None) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
+    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata, bbox_inches=part)
     return buffer.getvalue()
 
 

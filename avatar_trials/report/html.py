@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from avatar_trials.evidence.check import Check
     from avatar_trials.intake import GrowthTable
     from avatar_trials.report.canvas import Image
+    from avatar_trials.report.sheets import Sheet
 
 TEMPLATE = "report.html.j2"
 NEEDED_COLUMNS = {
@@ -132,28 +133,29 @@ def render(inputs: ReportInputs) -> str:
 def _figures(inputs: ReportInputs, responses: xr.Dataset, mice: pd.DataFrame | None) -> dict[str, Any]:
     """The figures by name; drawing libraries are loaded here, so that tables alone stay quick."""
     from avatar_trials.report import canvas, doubling, glance, predictive, spider, waterfall
+    from avatar_trials.report.sheets import sheet
 
     arms, level, last_day = inputs.arms, inputs.level, _last_day(inputs)
     colours = canvas.arm_colours(arms)
     named = listed(arms)
     beside = "" if mice is None else ", observed mice beside"
     with canvas.paper():
-        figures: dict[str, Image | list[Image] | str | None] = {
-            "overview": canvas.svg(
+        figures: dict[str, Sheet | list[Image] | str | None] = {
+            "overview": sheet(
                 glance.overview(inputs.readout_emulated, inputs.readout_observed, arms, colours),
-                f"Response rates, depth of response and time to doubling of {named}{beside}; numbers in the table.",
+                lambda name: f"{MAIN[name].label} of {named}{beside}; numbers in the table.",
             ),
-            "doubling": canvas.svg(
+            "doubling": sheet(
                 doubling.doubling_curves(responses, mice, arms, colours, last_day, level),
-                f"Kaplan-Meier curves of the time to doubling of {named}{beside}.",
+                lambda arm: f"Kaplan-Meier curve of the time to doubling of {arm}{beside}.",
             ),
-            "waterfall": canvas.svg(
+            "waterfall": sheet(
                 waterfall.waterfall(responses, mice, arms, colours, level),
-                f"Sorted depth of response of {named}{beside}.",
+                lambda arm: f"Sorted depth of response of {arm}{beside}.",
             ),
-            "spider": canvas.svg(
+            "spider": sheet(
                 spider.spider(inputs.trial, inputs.observed, arms, colours, level),
-                f"Volume relative to baseline over time of {named}{beside}.",
+                lambda arm: f"Volume relative to baseline over time of {arm}{beside}.",
             ),
             "predictive": [],
             "coverage": None,

@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from avatar_trials.report import canvas
+from avatar_trials.report.sheets import sheet
 from avatar_trials.report.sweep_figure import panels_left_out, sweep_figure
 from avatar_trials.report.text import clean, number
 from avatar_trials.stamp import write_atomic
@@ -76,7 +77,9 @@ def write_sweep_page(path: Path, inputs: SweepInputs) -> Path:
 def figure_bytes(table: pd.DataFrame, varied: Sequence[str]) -> bytes:
     """The sweep's figure as the bytes of an SVG file."""
     with canvas.paper():
-        return canvas.svg_bytes(sweep_figure(table, varied))
+        drawn = sweep_figure(table, varied)
+        drawn.with_legend()
+        return canvas.svg_bytes(drawn.figure)
 
 
 def render(inputs: SweepInputs) -> str:
@@ -86,9 +89,9 @@ def render(inputs: SweepInputs) -> str:
     )
     source = resources.files("avatar_trials.report").joinpath(TEMPLATE).read_text("utf-8")
     with canvas.paper():
-        image = canvas.svg(
+        image = sheet(
             sweep_figure(inputs.table, inputs.varied),
-            "Share of trials that go forward against what was varied.",
+            lambda panel: f"Share of trials that go forward against what was varied: {panel}.",
         )
     return environment.from_string(source).render(
         title=clean(inputs.title),

@@ -220,7 +220,7 @@ def test_page_needs_nothing_else(html: str, page: Page) -> None:
     assert "https:" not in html
     assert "<script" not in html
     assert "default-src 'none'" in html
-    assert len(page.images) == 5
+    assert len(page.images) == 4 * (len(ARMS) + 1) + 1  # four figures of panels with a legend, the overlay
     for image in page.images:
         kind, data = re.fullmatch(r"data:image/(svg\+xml|png);base64,(.+)", image).groups()  # type: ignore[union-attr]
         content = base64.b64decode(data, validate=True)

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from avatar_trials.cli.commands import app
-from avatar_trials.cli.populations import read_population
+from avatar_trials.emulate import load_population
 from avatar_trials.stamp import make_stamp, write_netcdf
 from avatar_trials.sweeps import blocks
 from avatar_trials.sweeps.table import COLUMNS
@@ -33,7 +33,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 def population(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The melanoma population in twenty draws."""
     path = tmp_path_factory.mktemp("population") / "few.nc"
-    few = read_population("pdxe_cm").isel(draw=slice(0, 20))
+    few = load_population("pdxe_cm").isel(draw=slice(0, 20))
     write_netcdf(few, path, make_stamp(gates_passed=True), kind="population")
     return str(path)
 
