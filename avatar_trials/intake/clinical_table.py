@@ -39,10 +39,15 @@ def read_clinical(path: Path) -> ClinicalTable:
     if cells is None:
         raise InputError(findings.problems)
     header = [name.strip() for name in cells.header]
+    missing = [name for name in NEEDED if name not in header]
+    if missing:
+        fix = f"A table of patients has {', '.join(NEEDED)}"
+        findings.error("H01", f"no column {', '.join(missing)}", fix, line=cells.header_line)
     for name in NEEDED:
-        if header.count(name) != 1:
-            what = f"{header.count(name)} columns {name}"
-            findings.error("H01", what, f"A table of patients has one each of {', '.join(NEEDED)}", line=1)
+        if header.count(name) > 1:
+            findings.error(
+                "C60", f"column {name!r} appears twice", "Keep one of them", line=cells.header_line
+            )
     if findings.refused:
         raise InputError(findings.problems)
     months: dict[str, list[float]] = {}
