@@ -302,7 +302,7 @@ def prepare(folder: Path, seed: str, *, trial: bool = False) -> None:
         changed(find_card("trial_designs", "melanoma_braf_mek"), seed=seed), "utf-8"
     )
     (inputs / "s.toml").write_text(changed(find_card("trial_designs", "every_strategy"), seed=seed), "utf-8")
-    card = changed(find_card("models", "two_clone"), chains="4", tune="60", draws="400")
+    card = changed(find_card("models", "two_clone"), chains="4", tune="100", draws="400")
     (inputs / "quick.toml").write_text(card, "utf-8")
     panel = find_card("panels", "melanoma_synthetic").read_text("utf-8").splitlines(keepends=True)
     few = ("#", "avatar,", *(f"SYN-00{k}," for k in range(1, 5)))

@@ -60,15 +60,17 @@ def sweep_plan(
     return plan, found
 
 
-def engine_of(workers: int, scheduler: str | None) -> Engine:
-    """Where the work is done. InputError for both at once."""
+def engine_of(plan: Plan, workers: int, scheduler: str | None) -> Engine:
+    """Where the work is done. InputError for both at once; ResourceError where memory does not hold a block each."""
     from avatar_trials.sweeps import workers as places
+    from avatar_trials.sweeps.room import require_room
 
     if scheduler is not None:
         if workers != 1:
             what = "--scheduler brings its own workers"
             raise InputError(Problem("O04", "error", what, "Leave --workers out"))
         return places.cluster(scheduler, say)
+    require_room(plan, workers)
     return places.here if workers == 1 else places.processes(workers)
 
 
