@@ -130,7 +130,7 @@ def swept(
         notes.append("SYNTHETIC: the population was calibrated on no measured mouse.")
     if design.mechanism:
         notes.append(f"SCENARIO: {design.mechanism.words}.")
-    inputs = SweepInputs(design.title, design.question, table, smallest, varied, facts, notes)
+    inputs = SweepInputs(design.title, design.question, table, smallest, varied, facts, notes, target)
     write_sweep_page(folder / PAGE, inputs)
     kept_of(plan, partial).remove()
     if partial.is_dir() and not any(partial.iterdir()):
