@@ -14,6 +14,7 @@ from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_strategies import compare_strategies
 from avatar_trials.cli.commands_of_sweeps import sweep
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
+from avatar_trials.cli.commands_of_verification import verify
 from avatar_trials.cli.commands_of_volumes import certainty, check, metrics, response
 
 app = typer.Typer(
@@ -80,7 +81,7 @@ def list_library() -> None:
 IN_ORDER: tuple[Callable[..., None], ...] = (
     *(run, check, response, metrics, certainty, calibrate, emulate, population),
     *(predict_combination, sweep, compare_strategies, patients, benchmark, avatars_needed),
-    *(readout, agree, report, checks, compare, inspect),
+    *(readout, agree, report, checks, compare, inspect, verify),
 )
 for command in IN_ORDER:
     app.command()(command)

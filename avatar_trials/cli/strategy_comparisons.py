@@ -10,8 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.cli.files import write_csv
+from avatar_trials.cli.outputs import PROVENANCE
+from avatar_trials.cli.provenance import sign
 from avatar_trials.report.text import clean, number
-from avatar_trials.stamp import make_stamp, write_netcdf
+from avatar_trials.stamp import make_stamp, sha256_of, write_netcdf
 from avatar_trials.strategy_designs import StrategyDesign
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def written_files(folder: Path, *, checks: bool) -> list[Path]:
         folder / SCORES,
         folder / DIFFERENCES,
         *([folder / CHECKS] if checks else []),
+        folder / PROVENANCE,
     ]
 
 
@@ -102,8 +105,13 @@ def compared(
     write_netcdf(_kept(followed, synthetic), folder / FOLLOWED, stamp, kind="strategies")
     for table, name in zip(tables, (SCORES, DIFFERENCES), strict=True):
         write_csv(table.assign(basis=basis, progression=followed.attrs["progression"]), folder / name)
+    written = [folder / name for name in (SCORES, DIFFERENCES)]
     if len(checks):
-        write_csv(checks, folder / CHECKS)
+        written.append(write_csv(checks, folder / CHECKS))
+    sign(
+        written,
+        stamp | {"kind": "comparison of strategies", "strategies_sha256": sha256_of(folder / FOLLOWED)},
+    )
     return Compared(*tables, checks, followed.attrs["scenario"])
 
 
