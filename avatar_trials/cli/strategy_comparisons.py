@@ -10,9 +10,11 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.cli.files import write_csv
+from avatar_trials.cli.outputs import PROVENANCE
+from avatar_trials.cli.provenance import sign
 from avatar_trials.report.strategy_page import SHOWN, StrategyInputs, write_strategy_page
 from avatar_trials.report.text import clean, number
-from avatar_trials.stamp import make_stamp, write_netcdf
+from avatar_trials.stamp import make_stamp, sha256_of, write_netcdf
 from avatar_trials.strategy_designs import StrategyDesign
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def written_files(folder: Path, *, checks: bool) -> list[Path]:
         folder / DIFFERENCES,
         folder / PAGE,
         *([folder / CHECKS] if checks else []),
+        folder / PROVENANCE,
     ]
 
 
@@ -92,8 +95,9 @@ def compared(
     write_netcdf(_kept(followed, synthetic), folder / FOLLOWED, stamp, kind="strategies")
     for table, name in zip(tables, (SCORES, DIFFERENCES), strict=True):
         write_csv(table.assign(basis=basis, progression=followed.attrs["progression"]), folder / name)
+    written = [folder / name for name in (SCORES, DIFFERENCES)]
     if len(checks):
-        write_csv(checks, folder / CHECKS)
+        written.append(write_csv(checks, folder / CHECKS))
     inputs = StrategyInputs(
         title=design.title,
         question=design.question,
@@ -112,7 +116,11 @@ def compared(
         },
         stamp=stamp,
     )
-    write_strategy_page(folder / PAGE, inputs)
+    written.append(write_strategy_page(folder / PAGE, inputs))
+    sign(
+        written,
+        stamp | {"kind": "comparison of strategies", "strategies_sha256": sha256_of(folder / FOLLOWED)},
+    )
     return Compared(*tables, checks, followed.attrs["scenario"])
 
 
