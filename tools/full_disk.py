@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tools.kills import (
     COMMANDS,
+    ENDS,
     OUT,
     ended,
     finish,
@@ -75,10 +76,14 @@ def tried(name: str) -> tuple[list[int], list[str]]:
             with disk(folder / OUT, f"{held + int(room * max(sizes)) + 16384}"):
                 fill(Path(scratch, "old", OUT), folder / OUT)
                 code = finish(name, folder)
-                full, told_full, through = full + 1, told_full + (code == RESOURCES), through + (code == 0)
-                bad += [f"{name}, room {room}: {what}" for what in judged(folder, code, old, new)]
+                full, told_full, through = (
+                    full + 1,
+                    told_full + (code == RESOURCES),
+                    through + (code == ENDS.get(name, 0)),
+                )
+                bad += [f"{name}, room {room}: {what}" for what in judged(folder, name, code, old, new)]
                 mount("remount,size=" + ROOMY, folder / OUT)
-                if finish(name, folder) or whole(folder / OUT) != new:
+                if finish(name, folder) != ENDS.get(name, 0) or whole(folder / OUT) != new:
                     bad.append(f"{name}, room {room}: with room the end differs")
         for moment in MOMENTS:
             with disk(folder / OUT, ROOMY):
@@ -94,23 +99,23 @@ def tried(name: str) -> tuple[list[int], list[str]]:
                 closed, told_closed, through = (
                     closed + 1,
                     told_closed + (code == RESOURCES),
-                    through + (code == 0),
+                    through + (code == ENDS.get(name, 0)),
                 )
                 bad += [
                     f"{name}, read-only at {moment}: {what}"
-                    for what in judged(folder, code, old, new, unfinished=True)
+                    for what in judged(folder, name, code, old, new, unfinished=True)
                 ]
-                if finish(name, folder) or whole(folder / OUT) != new:
+                if finish(name, folder) != ENDS.get(name, 0) or whole(folder / OUT) != new:
                     bad.append(f"{name}, read-only at {moment}: when it can be written the end differs")
     return [full, told_full, closed, told_closed, through], bad
 
 
 def judged(
-    folder: Path, code: int, old: dict[str, str], new: dict[str, str], *, unfinished: bool = False
+    folder: Path, name: str, code: int, old: dict[str, str], new: dict[str, str], *, unfinished: bool = False
 ) -> Iterator[str]:
     """What is wrong with an end. `unfinished`: some may lie there, as nothing can be removed from a read-only disk."""
     told = (folder / "log").read_text("utf-8", "replace")
-    if code not in (0, RESOURCES) or "Traceback" in told:
+    if code not in (ENDS.get(name, 0), RESOURCES) or "Traceback" in told:
         yield f"exit code {code}: {told[-1500:]}"
     if code == RESOURCES and not told.strip():
         yield "no word"

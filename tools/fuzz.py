@@ -254,10 +254,14 @@ def answer(reader: Reader, path: Path) -> str:
         found = reader.read(path)
     except InputError as refused:
         require_printable(str(refused))
-        return "refused " + " ".join(sorted({problem.code for problem in refused.problems}))
+        return f"refused {shape(refused.problems)}"
     problems = found if isinstance(found, list) else []
-    refused_too = "refused " if errors_of(problems) else "accepted "
-    return refused_too + " ".join(sorted({problem.code for problem in problems}))
+    return f"{'refused' if errors_of(problems) else 'accepted'} {shape(problems)}"
+
+
+def shape(problems: Sequence[Problem]) -> str:
+    """Codes of problems and how their words begin, without the user's own."""
+    return " ".join(sorted({f"{one.code} {re.sub(r'[^a-z]+', ' ', one.what)[:30]}" for one in problems}))
 
 
 def fuzzed(reader: Reader, n: int, chance: np.random.Generator, scratch: Path, keep: Path) -> Tally:
@@ -279,7 +283,7 @@ def fuzzed(reader: Reader, n: int, chance: np.random.Generator, scratch: Path, k
         tally.slowest = max(tally.slowest, time.process_time() - start)
         tally.cases += 1
         tally.accepted += said.startswith("accepted")
-        if said not in tally.answers and len(content) < 200_000:
+        if said not in tally.answers and len(content) < 50_000:
             corpus.append(content)
         tally.answers[said] += 1
     return tally
