@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,9 @@ from avatar_trials.cli import flow
 from avatar_trials.cli.files import write_csv
 from avatar_trials.designs import TrialDesign
 from avatar_trials.intake import GrowthTable
+from avatar_trials.intake.covariates import require_known
 from avatar_trials.model_cards import ModelCard
-from avatar_trials.problems import InputError, Problem
+from avatar_trials.problems import together
 
 if TYPE_CHECKING:
     from avatar_trials.evidence.foreseen_combinations import ForeseenCombinations
@@ -67,25 +69,14 @@ def strata_for(
     from avatar_trials.evidence.strata import strata_of
 
     facts = table.avatars if covariates is None else covariates
-    problems, found = [], []
+    known = []
     for one in design.cohort.biomarkers:
         if one.column not in facts and covariates is None:
             say(f"not read apart by {one.name}: the volumes have no column {one.column}; give --covariates")
-            continue
-        if one.column not in facts:
-            has = ", ".join(map(str, facts.columns))
-            what = f"biomarker {one.name}: the covariates have no column {one.column!r}"
-            problems.append(Problem("S10", "error", what, f"They have {has}"))
-            continue
-        strata = strata_of(facts, one)
-        of_type = table.avatars.index[table.avatars["tumor_type"].str.casefold() == one.tumor_type.casefold()]
-        if not (strata.carriers | strata.others) & set(of_type):
-            what = f"biomarker {one.name}: none of the avatars of {one.tumor_type} is in the covariates"
-            problems.append(Problem("S10", "error", what, "Give them by the volumes' names of avatars"))
-        found.append(strata)
-    if problems:
-        raise InputError(problems)
-    return found
+        else:
+            known.append(one)
+    together(*(partial(require_known, table, one, facts) for one in known))
+    return [strata_of(facts, one) for one in known]
 
 
 def write_foreseen(found: ForeseenCombinations, folder: Path) -> list[Path]:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, say
+from avatar_trials.cli import completion
+from avatar_trials.cli.options import (
+    CovariatesOption,
+    Design,
+    Unconverged,
+    VolumesOption,
+    files_of,
+    folder_of,
+    say,
+)
 from avatar_trials.cli.outputs import posterior_files, require_writable
 from avatar_trials.problems import InputError, Problem
 
@@ -36,15 +45,14 @@ def predict_combination(
         ),
     ] = None,
     interactions: Annotated[
-        str, typer.Option("--interactions", help="Interaction card: a name from `list`, or a .toml file.")
-    ] = "pathways",
-    covariates: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            "--covariates",
-            help="Table (.csv) of avatars and facts of them, for the biomarkers that the design names.",
+            "--interactions",
+            help="Interaction card: a name from `list`, or a .toml file.",
+            autocompletion=completion.interactions,
         ),
-    ] = None,
+    ] = "pathways",
+    covariates: CovariatesOption = None,
     draws: Annotated[
         int, typer.Option("--draws", min=50, max=20_000, help="Posterior draws, each with new mice.")
     ] = 400,
@@ -78,6 +86,8 @@ def predict_combination(
         reads=[*files_of(design, chosen), posterior, volumes, covariates],
     )
     table = flow.volumes_for(chosen, volumes, every_arm=True)
+    if posterior is None:
+        table = flow.with_biomarker(table, chosen, model, covariates, say=say)
     to_foresee(table, chosen, wanted)
     facts = None if covariates is None else read_covariates(covariates)
     strata = rooms.strata_for(table, chosen, facts, say=say)
