@@ -112,7 +112,7 @@ GROUPS: Final = (
     Group("kinetics", "30 digits; Bozic et al. 2013", 361, _quiet(kinetics_references.everything)),
     Group("determinism", "recorded numbers; this machine", 14, _quiet(determinism.everything)),
     Group("hostile input", "what each must be told", 39, _quiet(hostile.everything)),
-    Group("context of use", "the pages of record", 25, _quiet(context_of_use.everything)),
+    Group("context of use", "the pages of record", 29, _quiet(context_of_use.everything)),
     Group("diagnostics", "R, posterior 1.4.0", 24, _quiet(known_posteriors.diagnostics)),
     Group("known posteriors", "exact; quadrature", 30, _quiet(known_posteriors.sampled), sampler=True),
     Group("simulated truths", "uniform ranks", 62, _simulated, sampler=True),
