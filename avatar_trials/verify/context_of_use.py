@@ -91,5 +91,5 @@ def everything() -> Comparisons:
         if each.card:
             now = load_model(each.card).sha256
             same = now.startswith(each.card_sha256) and each.card_sha256 in page_of_record(each.page)
-            told = f"on record {each.card_sha256}, shipped {now[:12]}"
-            yield holds(f"{each.readout}: evidence of the card {each.card} that is shipped", same, told)
+            note = f"on record {each.card_sha256}, shipped {now[:12]}"
+            yield holds(f"{each.readout}: evidence of the card {each.card} that is shipped", same, note)
