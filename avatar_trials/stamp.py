@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
 import stat
-import tempfile
 from collections.abc import Callable, Hashable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +18,7 @@ import xarray as xr
 
 from avatar_trials.hdf5 import strange_contents
 from avatar_trials.problems import InputError
+from avatar_trials.unfinished import place_for
 
 FILE_FORMAT: Final = 1
 DISTRIBUTION: Final = "avatar-trials"
@@ -32,6 +33,11 @@ RECORDED_LIBRARIES: Final = (
     "pytensor",
     "scipy",
     "xarray",
+)
+
+TOLD_OF_ITSELF: Final = (
+    *("design_name", "design_sha256", "seed", "model_card", "card_sha256", "data_sha256"),
+    "calibrated_on_sha256",
 )
 
 Kind = Literal["posterior", "trial", "population", "patients", "strategies"]
@@ -49,30 +55,30 @@ class StampError(RuntimeError):
 
 
 def write_atomic(path: Path | str, writer: Callable[[Path], object]) -> None:
-    """Have `writer` write a temporary file beside `path`, then put it in place in one step.
+    """Have `writer` write a file of the same name in a folder beside `path`, then put it in place in one step.
 
-    A reader, a crash or a full disk sees the old file or the new one, never a part. The temporary file has the
-    target's suffix, is synced before the rename, and is removed when `writer` raises. Missing parent folders are
-    made; a symbolic link keeps pointing where it pointed. Raises OSError where the target is not a regular file.
+    A reader, a crash or a full disk sees the old file or the new one, never a part. The new file is synced before the
+    rename, and removed when `writer` raises; what a kill leaves of it goes with `clear_unfinished`. Missing parent
+    folders are made; a symbolic link keeps pointing where it pointed. Raises OSError where the target is not a regular
+    file.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise OSError(f"{path} is not a regular file and is left as it is")
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem[:100]}.", suffix=f".tmp{target.suffix}"
-    )
-    os.close(handle)
-    temporary = Path(name)
     try:
-        writer(temporary)
-        os.chmod(temporary, _mode_for(target))
-        _sync(temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        with place_for(target) as temporary:
+            temporary.touch()
+            writer(temporary)
+            if target.exists():
+                os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+            _sync(temporary)
+            os.replace(temporary, target)
+        _sync(target.parent)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # a full disk does not say what was written
+            error.filename = str(path)
         raise
-    _sync(target.parent)
 
 
 def make_stamp(**facts: Any) -> dict[str, Any]:
@@ -96,12 +102,24 @@ def read_stamp(obj: xr.Dataset | xr.DataTree) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(obj.attrs.get("stamp", "{}")))
 
 
+def stamp_of_attrs(obj: xr.Dataset | xr.DataTree) -> dict[str, Any]:
+    """The stamp of what an object says of itself: design, card, data, seed, and whether its gates passed."""
+    facts = {name: obj.attrs[name] for name in TOLD_OF_ITSELF if name in obj.attrs}
+    if "gates" in obj.attrs:
+        facts["gates_passed"] = all(json.loads(obj.attrs["gates"])["passed"])
+    return make_stamp(**facts)
+
+
 def write_netcdf(
-    obj: xr.Dataset | xr.DataTree, path: Path | str, stamp: Mapping[str, Any], *, kind: Kind | None = None
+    obj: xr.Dataset | xr.DataTree,
+    path: Path | str,
+    stamp: Mapping[str, Any] | None = None,
+    *,
+    kind: Kind | None = None,
 ) -> None:
     """Write a posterior (DataTree), a trial, patients, a population or strategies (Dataset) as NetCDF.
 
-    `path.sha256` is written beside it. Without `kind` a Dataset is a trial.
+    `path.sha256` is written beside it. Without `kind` a Dataset is a trial; without `stamp` it is `stamp_of_attrs`.
 
     Numeric variables carry a fletcher32 checksum and are compressed; the manifest covers every byte, text included.
     Equal content and stamp give equal bytes. Nothing of `obj` is changed; its own encodings are not used. A kill at
@@ -115,14 +133,19 @@ def write_netcdf(
     plain = xr.DataTree.from_dict(
         {node.path: _plain(node.to_dataset(inherit=False)) for node in tree.subtree}
     )
-    signed = {"file_format": FILE_FORMAT, **stamp, "kind": kind or _KIND_OF[type(obj)]}
+    told = stamp_of_attrs(obj) if stamp is None else stamp
+    signed = {"file_format": FILE_FORMAT, **told, "kind": kind or _KIND_OF[type(obj)]}
     plain.attrs["stamp"] = json.dumps(signed, sort_keys=True, allow_nan=False, default=_plain_number)
     encoding = {node.path: _encoding(node.to_dataset(inherit=False)) for node in plain.subtree}
     manifest = manifest_path(target)
     before = manifest.read_text("utf-8") if manifest.is_file() and target.is_file() else ""
 
+    # In memory first: on a disk that fills up libhdf5 ends the process by a segmentation fault.
+    content = io.BytesIO()
+    plain.to_netcdf(content, engine="h5netcdf", encoding=encoding)
+
     def writer(temporary: Path) -> None:
-        plain.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        temporary.write_bytes(content.getbuffer())
         # Until the rename both the old and the new content are vouched for: no moment has a file that is refused.
         write_atomic(manifest, lambda file: file.write_text(f"{_line(temporary, target)}{before}", "utf-8"))
 
@@ -326,15 +349,6 @@ def _version(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _mode_for(target: Path) -> int:
-    """The old file's permissions, or those a newly made file would get: mkstemp itself keeps others out."""
-    if target.exists():
-        return stat.S_IMODE(target.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A hundred ways in which a file or a command can be wrong, by number: which tests hold which, and why some none.
+"""A hundred ways in which a file or a command can be wrong, by number: which tests hold which.
 
 A test that holds a case says its number: first in the name of its parameters, where `numbered` writes it out, or in
 the mark `bad_input`. tests/hostile/test_every_case.py looks that none is missing.
@@ -111,17 +111,13 @@ CASES = {
     100: "posterior of another model, incomplete, with NaN, or unconverged",
 }
 
-NOT_HERE = {
-    52: "there is no table of drugs and their other names: a drug is what the volumes call it",
-}
-
 # Answered otherwise than by a plain refusal, or than one would first think, and why.
 OTHERWISE = {
     2: "kept: censoring is the model card's business, and its detection limit is not the table's",
     18: "no formula is applied: there are several, and the one that was used belongs to the data",
     25: "refused where no mouse has a day 0; one that starts late is kept without a baseline, as in published tables",
     36: "all kept: calibration knows replicate mice",
-    51: "told, not refused: without a table of drugs a new name may be a new drug",
+    51: "told, not refused: a name that the table of drugs does not have may be a new drug",
     54: "told, not refused, as 51; a design that asks for a drug that is not there is refused",
     88: "told, not refused: a trial may be cut short to try it",
     99: "no zarr is read at all",

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from avatar_trials.cli.populations import read_population
+from avatar_trials.emulate import load_population
 from avatar_trials.endpoints import survival
 from avatar_trials.sweeps import Plan, plan_sweep, run_sweep
 from avatar_trials.sweeps.blocks import n_of
@@ -34,7 +34,7 @@ BUDGET_SECONDS, MILLION, BLOCK = 300.0, 1_000_000, 1000
 def the_plan(worlds: tuple[str, ...] = ("posterior",)) -> Plan:
     """The melanoma design with three arms."""
     vary: dict[str, list[Any]] = {"arms": [[{"name": name} for name in ARMS]], "cohort.n": [N_AVATARS]}
-    return plan_sweep(DESIGN, vary, read_population("pdxe_cm"), worlds=worlds, n_trials=BLOCK)
+    return plan_sweep(DESIGN, vary, load_population("pdxe_cm"), worlds=worlds, n_trials=BLOCK)
 
 
 def readouts(plan: Plan, number: int, sums: Sums) -> None:

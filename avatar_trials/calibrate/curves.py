@@ -28,7 +28,8 @@ class Curves:
 
     Per curve: avatar index, arm, mouse, given (curve, drug), follow_up (days, at least 7). Per visit, sorted by curve
     and day: curve index, day, log_volume (log mm3, the detection limit where censored), censored, volume_mm3.
-    `biomarker` (avatar) is NaN-free 0/1, or None where the table has no such column. `avatar_type` (avatar): place in
+    `biomarker` (avatar) is 0 or 1, where it is not known the share of carriers among the known avatars of the tumour
+    type, or None where the table has no such column. `avatar_type` (avatar): place in
     `tumor_types`; avatars of no stated type are of one type together, as are those whose types differ only in case.
     """
 
@@ -124,6 +125,12 @@ def curves_of(
             notices.append(Problem("N03", "warning", what))
         rows, follow_up = rows[~late], np.minimum(follow_up, last_day)
     types, spelling = _types(table, avatars)
+    biomarker, unknown = _biomarker(table, avatars, card.biomarker, types["avatar_type"])
+    if unknown:
+        what = (
+            f"{card.biomarker} is not known of {', '.join(unknown)}: the share of their tumour type is taken"
+        )
+        notices.append(Problem("N05", "note", what))
     if respelled(spelling):
         notices.append(Problem("M77", "note", f"tumour types: {respelled(spelling)}"))
     volume = rows["volume_mm3"].to_numpy(float)
@@ -142,7 +149,7 @@ def curves_of(
         volume_mm3=volume,
         log_volume=np.log(np.maximum(volume, limit)),
         censored=volume < limit,
-        biomarker=_biomarker(table, avatars, card.biomarker),
+        biomarker=biomarker,
         **types,
     )
     return curves, notices
@@ -167,16 +174,26 @@ def _types(table: GrowthTable, avatars: list[str]) -> tuple[dict[str, Any], dict
     return fields, spelling
 
 
-def _biomarker(table: GrowthTable, avatars: list[str], column: str) -> Floats | None:
+def _biomarker(
+    table: GrowthTable, avatars: list[str], column: str, avatar_type: Ints
+) -> tuple[Floats | None, list[str]]:
+    """`Curves.biomarker`, and the avatars of which it is not known. None where all avatars are alike."""
     if column not in table.avatars.columns:
-        return None
-    values = pd.to_numeric(table.avatars[column], errors="coerce").reindex(avatars).to_numpy(float)
-    if not np.isin(values, (0.0, 1.0)).all():
-        what = f"covariate {column} must be 0 or 1 for every avatar"
+        return None, []
+    cells = table.avatars[column].reindex(avatars)
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(float, copy=True)
+    unknown = (cells.isna() | (cells.astype(str).str.strip() == "")).to_numpy()
+    if not np.isin(values[~unknown], (0.0, 1.0)).all():
+        what = f"covariate {column} must be 0 or 1, or empty where it is not known"
         raise InputError(
-            Problem("K01", "error", what, "Fill it or remove the column", table.source, column=column)
+            Problem("K01", "error", what, "Correct it or remove the column", table.source, column=column)
         )
-    return values if 0 < values.sum() < len(values) else None
+    if len(set(values[~unknown])) < 2:
+        return None, []
+    for place in np.flatnonzero(unknown):
+        alike = ~unknown & (avatar_type == avatar_type[place])
+        values[place] = values[alike if alike.any() else ~unknown].mean()
+    return values, [avatars[place] for place in np.flatnonzero(unknown)]
 
 
 def _refuse_too_little(mice: pd.DataFrame, drugs: list[str], source: str) -> None:

@@ -74,9 +74,8 @@ def calibrate_avatars(
     say(f"sampling {sampling.chains} chains of {sampling.tune:,} + {sampling.draws:,} draws")
     with TemporaryDirectory() as temporary:
         kept = checkpoint or Checkpoint(Path(temporary))
-        facts = make_stamp(
-            card=card.sha256, sampling=sampling.model_dump(), data=table.sha256, seed=str(seed)
-        )
+        data = table.sha256 + table.covariates_sha256
+        facts = make_stamp(card=card.sha256, sampling=sampling.model_dump(), data=data, seed=str(seed))
         chains = sample_chains(compiled, sampling, kept.of(facts, compiled), seed=seed, cores=cores, say=say)
         say("predictive checks and convergence gates")
         stats = _sample_stats(chains)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import xarray as xr
 
-from avatar_trials.arms import canonical_arm, drugs_of
+from avatar_trials.arms import drugs_of
 from avatar_trials.cli import flow
 from avatar_trials.cli.files import write_csv
 from avatar_trials.designs import TrialDesign
 from avatar_trials.intake import GrowthTable
+from avatar_trials.intake.covariates import require_known
 from avatar_trials.model_cards import ModelCard
-from avatar_trials.problems import InputError, Problem
+from avatar_trials.problems import together
 
 if TYPE_CHECKING:
-    from avatar_trials.evidence.combinations import Combination, Study
     from avatar_trials.evidence.foreseen_combinations import ForeseenCombinations
     from avatar_trials.evidence.strata import Strata
 
@@ -28,19 +29,6 @@ WEIGHTS, SCORES = "interaction_weights.csv", "combination_scores.csv"
 SUMMARY, DIFFERENCES = "combination_summary.csv", "combination_differences.csv"
 STRATA = "combination_strata.csv"
 TABLES = (PREDICTIONS, AVATARS, STRATA, SURVIVAL, VERDICTS, WEIGHTS, SCORES, SUMMARY, DIFFERENCES)
-
-
-def arm_named(text: str) -> str:
-    """A combination in its one spelling. InputError for what is no arm of several drugs."""
-    try:
-        arm = canonical_arm(text)
-    except ValueError as reason:
-        raise InputError(Problem("D53", "error", str(reason), "Write drug names joined by +")) from None
-    if len(drugs_of(arm)) < 2:
-        raise InputError(
-            Problem("S03", "error", f"arm {arm} is no combination", "Name an arm of several drugs, as A + B")
-        )
-    return arm
 
 
 def singles_posterior(
@@ -81,84 +69,14 @@ def strata_for(
     from avatar_trials.evidence.strata import strata_of
 
     facts = table.avatars if covariates is None else covariates
-    problems, found = [], []
+    known = []
     for one in design.cohort.biomarkers:
         if one.column not in facts and covariates is None:
             say(f"not read apart by {one.name}: the volumes have no column {one.column}; give --covariates")
-            continue
-        if one.column not in facts:
-            has = ", ".join(map(str, facts.columns))
-            what = f"biomarker {one.name}: the covariates have no column {one.column!r}"
-            problems.append(Problem("S10", "error", what, f"They have {has}"))
-            continue
-        strata = strata_of(facts, one)
-        of_type = table.avatars.index[table.avatars["tumor_type"].str.casefold() == one.tumor_type.casefold()]
-        if not (strata.carriers | strata.others) & set(of_type):
-            what = f"biomarker {one.name}: none of the avatars of {one.tumor_type} is in the covariates"
-            problems.append(Problem("S10", "error", what, "Give them by the volumes' names of avatars"))
-        found.append(strata)
-    if problems:
-        raise InputError(problems)
-    return found
-
-
-def known_mice(table: GrowthTable, tree: xr.DataTree, *, say: flow.Say) -> GrowthTable:
-    """The mice of calibrated avatars under calibrated drugs. InputError where there is none."""
-    posterior = tree["posterior"].to_dataset()
-    avatars = {str(name) for name in posterior["avatar"].values}
-    drugs = {str(name).casefold() for name in posterior["drug"].values}
-    arms = [
-        arm for arm in dict.fromkeys(table.rows["arm"]) if {one.casefold() for one in drugs_of(arm)} <= drugs
-    ]
-    here = [avatar for avatar in dict.fromkeys(table.rows["avatar"]) if avatar in avatars]
-    if not here or not arms:
-        what = "the posterior knows none of the avatars, or none of the drugs, of these volumes"
-        fix = "Give the volumes it was calibrated on, with their combinations"
-        raise InputError(Problem("S08", "error", what, fix, table.source))
-    gone = table.rows["avatar"].nunique() - len(here), table.rows["arm"].nunique() - len(arms)
-    if any(gone):
-        say(f"left out, as the posterior does not know them: {gone[0]} avatars, {gone[1]} arms")
-    return table.select(avatars=here, arms=arms)
-
-
-def to_foresee(
-    table: GrowthTable, design: TrialDesign, arm: str | None
-) -> tuple[Study, tuple[Combination, ...]]:
-    """The study of a table, and arm `arm` where it has no mice. InputError where nothing can be foreseen, or not it."""
-    from avatar_trials.evidence.combinations import unseen_combinations
-
-    study = _study_for(table, design, arm)
-    if arm is None:
-        return study, ()
-    if arm not in set(table.rows["arm"]):
-        return study, unseen_combinations(table, arm, study)
-    _require_foreseeable(study, arm)
-    return study, ()
-
-
-def _study_for(table: GrowthTable, design: TrialDesign, arm: str | None) -> Study:
-    """The study of a table under a design's rules; one without combinations where arm `arm` was never given."""
-    from avatar_trials.evidence.combinations import FEWEST_AVATARS, LEFT_OUT_COLUMNS, Study, study_of
-
-    rules, horizon = design.endpoints, design.visits.horizon_days
-    try:
-        return study_of(table, rule=rules.mrecist_rule, doubling=rules.doubling, horizon_days=horizon)
-    except InputError as refused:
-        never_given = arm is not None and arm not in set(table.rows["arm"])
-        if not never_given or [problem.code for problem in refused.problems] != ["S06"]:
-            raise
-    nothing = pd.DataFrame(columns=list(LEFT_OUT_COLUMNS))
-    return Study(rules.mrecist_rule, rules.doubling, FEWEST_AVATARS, horizon, (), {}, nothing)
-
-
-def _require_foreseeable(study: Study, arm: str) -> None:
-    """InputError where a study leaves out a combination that has mice."""
-    if arm in {one.arm for one in study.combinations}:
-        return
-    why = [f"{row.why} ({row.tumor_type})" for row in study.left_out.itertuples() if row.arm == arm]
-    what = f"{arm} cannot be foreseen: {'; '.join(why) or 'too few mice'}"
-    known = ", ".join(dict.fromkeys(one.arm for one in study.combinations))
-    raise InputError(Problem("S09", "error", what, f"Arms that can be: {known or 'none'}"))
+        else:
+            known.append(one)
+    together(*(partial(require_known, table, one, facts) for one in known))
+    return [strata_of(facts, one) for one in known]
 
 
 def write_foreseen(found: ForeseenCombinations, folder: Path) -> list[Path]:

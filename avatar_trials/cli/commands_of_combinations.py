@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, say
+from avatar_trials.cli import completion
+from avatar_trials.cli.options import (
+    CovariatesOption,
+    Design,
+    Unconverged,
+    VolumesOption,
+    files_of,
+    folder_of,
+    say,
+)
 from avatar_trials.cli.outputs import posterior_files, require_writable
 from avatar_trials.problems import InputError, Problem
 
@@ -36,15 +45,14 @@ def predict_combination(
         ),
     ] = None,
     interactions: Annotated[
-        str, typer.Option("--interactions", help="Interaction card: a name from `list`, or a .toml file.")
-    ] = "pathways",
-    covariates: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            "--covariates",
-            help="Table (.csv) of avatars and facts of them, for the biomarkers that the design names.",
+            "--interactions",
+            help="Interaction card: a name from `list`, or a .toml file.",
+            autocompletion=completion.interactions,
         ),
-    ] = None,
+    ] = "pathways",
+    covariates: CovariatesOption = None,
     draws: Annotated[
         int, typer.Option("--draws", min=50, max=20_000, help="Posterior draws, each with new mice.")
     ] = 400,
@@ -62,7 +70,7 @@ def predict_combination(
     from avatar_trials.cli import combination_predictions as rooms
     from avatar_trials.cli import flow
     from avatar_trials.cli.trials import require_same_card
-    from avatar_trials.evidence.foreseen_combinations import foresee_combinations
+    from avatar_trials.evidence.asked_combinations import arm_named, predict_combinations, to_foresee
     from avatar_trials.intake.covariates import read_covariates
 
     if posterior is not None and hold_out_arm is not None:
@@ -71,14 +79,16 @@ def predict_combination(
     chosen, card = load_design(design), load_interactions(interactions)
     model = flow.model_of(chosen, folder_of(design))
     named = hold_out_arm if hold_out_arm is not None else arm
-    wanted = None if named is None else rooms.arm_named(named)
+    wanted = None if named is None else arm_named(named)
     made = out / (rooms.HELD_OUT if hold_out_arm is not None else rooms.SINGLES)
     require_writable(
         [*(out / name for name in rooms.TABLES), *(posterior_files(made) if posterior is None else ())],
         reads=[*files_of(design, chosen), posterior, volumes, covariates],
     )
     table = flow.volumes_for(chosen, volumes, every_arm=True)
-    rooms.to_foresee(table, chosen, wanted)
+    if posterior is None:
+        table = flow.with_biomarker(table, chosen, model, covariates, say=say)
+    to_foresee(table, chosen, wanted)
     facts = None if covariates is None else read_covariates(covariates)
     strata = rooms.strata_for(table, chosen, facts, say=say)
     if posterior is not None:
@@ -92,17 +102,7 @@ def predict_combination(
         from avatar_trials.calibrate import gates_of, require_passed
 
         require_passed(gates_of(tree))
-    table = rooms.known_mice(table, tree, say=say)
-    study, unseen = rooms.to_foresee(table, chosen, wanted)
-    found = foresee_combinations(
-        *(tree, study, chosen, card),
-        draws=draws,
-        seed=chosen.seed,
-        unseen=unseen,
-        only=wanted,
-        strata=strata,
-        say=say,
-    )
+    found = predict_combinations(tree, table, chosen, card, arm=wanted, draws=draws, strata=strata, say=say)
     written = rooms.write_foreseen(found, out)
     print(rooms.printed(found))
     for path in written:

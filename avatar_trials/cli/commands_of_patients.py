@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import (
     Design,
     Unconverged,
@@ -32,7 +33,11 @@ Posterior = Annotated[
 ]
 PopulationName = Annotated[
     str | None,
-    typer.Option("--population", help="Population, a name from `list` or a .nc file: new avatars of it."),
+    typer.Option(
+        "--population",
+        help="Population, a name from `list` or a .nc file: new avatars of it.",
+        autocompletion=completion.populations,
+    ),
 ]
 
 
@@ -80,7 +85,9 @@ def benchmark(
     card: Annotated[
         str,
         typer.Argument(
-            metavar="BENCHMARK", help="Benchmark card: a name from `list`, a .toml, or a .csv of patients."
+            metavar="BENCHMARK",
+            help="Benchmark card: a name from `list`, a .toml, or a .csv of patients.",
+            autocompletion=completion.benchmarks,
         ),
     ],
     trial: Annotated[Path | None, typer.Option("--trial", help="Trial file: mice beside the clinic.")] = None,
@@ -156,9 +163,11 @@ def avatars_needed(
 ) -> None:
     """Agreement with patients by number of avatars, mice each and latent correlation: a table and a figure."""
     from avatar_trials.card_files import load_design
-    from avatar_trials.cli import flow, populations
+    from avatar_trials.cli import flow
     from avatar_trials.cli import patients as behind
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.emulate import load_population
+    from avatar_trials.emulate.sources import Source
     from avatar_trials.evidence import avatars_needed as needed
     from avatar_trials.stamp import write_atomic
 
@@ -170,22 +179,20 @@ def avatars_needed(
     picture = out.with_suffix(".svg")
     require_writable([out, picture], reads=[*files_of(design, chosen), posterior])
     if posterior is not None:
-        source: object = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
+        source: Source = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
     else:
-        source = populations.read_population(str(population))
-    cohort, hierarchy, carriers, ns = behind.cohort_of(source, chosen, ns)  # type: ignore[arg-type]
-    frame = needed.avatars_needed(
-        cohort, hierarchy, carriers, chosen, numbers=ns, correlations=rhos, mice=ks, say=say
-    )
+        source = load_population(str(population))
+    frame = needed.avatars_needed(source, chosen, numbers=ns, correlations=rhos, mice=ks, say=say)
     write_csv(frame, out)
     drawn = needed.figure(frame)
     write_atomic(picture, lambda file: drawn.savefig(file, format="svg", metadata={"Date": None}))
-    widest = frame[frame["n_avatars"] == max(ns)]
+    most = frame["n_avatars"].max()
+    widest = frame[frame["n_avatars"] == most]
     table = widest.pivot_table(
         index=["kind", "measure", "mice_per_avatar"], columns="latent_correlation", values="value", sort=False
     )
     print(
-        f"Medians at {max(ns)} avatars, by latent correlation\n{table.to_string(float_format=lambda v: f'{v:.2f}')}"
+        f"Medians at {most} avatars, by latent correlation\n{table.to_string(float_format=lambda v: f'{v:.2f}')}"
     )
     print(f"Written: {out}\nWritten: {picture}")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import (
+    CovariatesOption,
     Design,
     Unconverged,
     VolumesOption,
@@ -21,10 +23,14 @@ from avatar_trials.cli.outputs import netcdf_files, posterior_files, require_wri
 from avatar_trials.library import find_card
 from avatar_trials.problems import InputError, Problem, together
 
+if TYPE_CHECKING:
+    from avatar_trials.intake import GrowthTable
+
 
 def run(
     design: Design,
     volumes: VolumesOption = None,
+    covariates: CovariatesOption = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything that is written.")] = Path(
         "out"
     ),
@@ -44,6 +50,7 @@ def run(
         *(chosen, card, volumes, out),
         allow_unconverged=allow_unconverged,
         say=say,
+        covariates=covariates,
         reads=files_of(design, chosen),
     )
     print(format_readout(result.emulated, result.observed, arms=chosen.arm_names))
@@ -55,11 +62,13 @@ def run(
 def calibrate(
     design: Design,
     volumes: VolumesOption = None,
+    covariates: CovariatesOption = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Posterior file to write.")] = Path("posterior.nc"),
     hold_out: Annotated[
         str | None,
         typer.Option(
             "--hold-out",
+            autocompletion=lambda: ["mouse", "avatar", "arm", "curve-tail"],
             help="Calibrate without a part, predict it and score it: curve-tail, arm, avatar or mouse. Writes "
             "holdout.csv, holdout_endpoints.csv and holdout_scores.csv beside the posterior.",
         ),
@@ -97,9 +106,13 @@ def calibrate(
 
     chosen = design_of(design)
     card = flow.model_of(chosen, folder_of(design))
-    reads = [*files_of(design, chosen), volumes]
+    reads = [*files_of(design, chosen), volumes, covariates]
     if hold_out is None:
         require_writable(posterior_files(out), reads=reads)
+
+    def measured() -> GrowthTable:
+        return flow.with_biomarker(flow.volumes_for(chosen, volumes), chosen, card, covariates, say=say)
+
     details = (hold_out_share, hold_out_folds, hold_out_arm, hold_out_after)
     if hold_out is None and any(detail is not None for detail in details):
         raise InputError(
@@ -113,7 +126,7 @@ def calibrate(
         from avatar_trials.evidence.holdout_split import HoldOut, require_sound
 
         what = HoldOut(hold_out, *details)
-        table, _ = together(lambda: flow.volumes_for(chosen, volumes), lambda: require_sound(what))
+        table, _ = together(measured, lambda: require_sound(what))
         result = scored(table, what, chosen, card, out, say=say, reads=reads)
         print(result.gates[["fold", "check", "value", "limit", "passed"]].to_string(index=False))
         print(printed(result.scores))
@@ -121,7 +134,7 @@ def calibrate(
             print(f"Written: {path}")
         require_passed(result.gates)
         return
-    tree = flow.calibrated(flow.volumes_for(chosen, volumes), chosen, card, out, say=say)
+    tree = flow.calibrated(measured(), chosen, card, out, say=say)
     print(gates_of(tree)[["check", "value", "limit", "passed"]].to_string(index=False))
     print(f"Written: {out}")
     require_passed(gates_of(tree))
@@ -137,6 +150,7 @@ def emulate(
         str | None,
         typer.Option(
             "--population",
+            autocompletion=completion.populations,
             help="Population, a name from `list` or a .nc file of `population`: new avatars of it.",
         ),
     ] = None,

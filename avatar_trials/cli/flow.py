@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
+from avatar_trials.arms import drugs_of
 from avatar_trials.card_files import load_model
 from avatar_trials.cli.evidence import check_files, checked, write_checks
 from avatar_trials.cli.files import stamp_of, write_csv
@@ -35,8 +35,8 @@ from avatar_trials.cli.readings import Readings, readings, rules_of, write_readi
 from avatar_trials.cli.reports import reported
 from avatar_trials.cli.trials import emulated, stamp_of_what_is_read
 from avatar_trials.designs import TrialDesign
-from avatar_trials.intake import GrowthTable, read_volumes
-from avatar_trials.library import find_card
+from avatar_trials.intake import GrowthTable, load_panel, read_volumes
+from avatar_trials.intake.covariates import read_covariates, with_carriers
 from avatar_trials.model_cards import ModelCard
 from avatar_trials.stamp import StampError, read_netcdf, read_stamp, write_netcdf
 
@@ -65,25 +65,37 @@ def run_files(folder: Path) -> list[Path]:
 
 
 def volumes_for(design: TrialDesign, volumes: Path | None, *, every_arm: bool = False) -> GrowthTable:
-    """The mice of a design: its tumour types and arms (or every arm there is), from a file or the embedded panel.
+    """The mice of a design: its tumour types and arms (or every arm there is), from a file or the embedded panel, with
+    drugs called as the design has them, in combinations by their dose.
 
     A file without tumour types is taken to hold the cohort. Raises InputError where the file has no such mice, or an
     arm of the design is missing.
     """
-    table = read_volumes(volumes) if volumes is not None else _embedded(design.cohort.panel)
+    table = read_volumes(volumes) if volumes is not None else load_panel(design.cohort.panel)
     typed = (table.avatars["tumor_type"] != "").any()
+    table = table.drugs_called_as(drug for arm in design.measured_arms for drug in drugs_of(arm))
+    for dose in design.cohort.doses_in_combinations:
+        table = table.dosed_in_combinations(dose.tumor_type, dose.drug, dose.given_as)
     return table.select(
         tumor_type=design.cohort.tumor_types if typed else None,
         arms=None if every_arm else design.measured_arms,
     )
 
 
-def _embedded(panel: str) -> GrowthTable:
-    """An embedded panel, by its name: where this program is installed is nobody's business in a file."""
-    table = read_volumes(find_card("panels", panel, confined=True))
-    name = f"{panel}.csv"
-    notices = tuple(replace(notice, file=name) for notice in table.notices)
-    return replace(table, source=name, notices=notices)
+def with_biomarker(
+    table: GrowthTable, design: TrialDesign, card: ModelCard, covariates: Path | None, *, say: Say
+) -> GrowthTable:
+    """The table with the card's biomarker, where the design has one calibrated: by a table of covariates, or by a
+    column of the volumes, without which that is told and nothing is calibrated of it. InputError as `with_carriers`."""
+    facts = None if covariates is None else read_covariates(covariates)
+    for one in design.cohort.biomarkers:
+        if not one.calibrated:
+            continue
+        if facts is None and one.column not in table.avatars:
+            say(f"not calibrated by {one.name}: the volumes have no column {one.column}; give --covariates")
+            continue
+        table = with_carriers(table, one, facts, card.biomarker)
+    return table
 
 
 def model_of(design: TrialDesign, design_path: Path | None = None) -> ModelCard:
@@ -103,15 +115,16 @@ def calibrated(
 ) -> xr.DataTree:
     """Calibrate and write posterior.nc, whether or not its gates passed: a failed one is there to be looked at.
 
-    `avatars`: further ones without a mouse; `facts` go into the stamp. Until it is written, finished chains are kept
-    beside it in posterior.nc.partial, for a run that was killed; raises OutputError where another run is at work there.
+    `avatars`: further ones without a mouse; `facts` go into the stamp, with hashes of the data. Until it is
+    written, finished chains are kept beside it in posterior.nc.partial, for a run that was killed; raises OutputError
+    where another run is at work there.
     """
     from avatar_trials.calibrate import calibrate_avatars, gates_of, open_checkpoint
 
     with open_checkpoint(partial_of(path)) as kept:
         tree = calibrate_avatars(table, card, seed=design.seed, checkpoint=kept, say=say, avatars=avatars)
         passed = bool(gates_of(tree)["passed"].all())
-        stamp = stamp_of(design, card, data_sha256=table.sha256, gates_passed=passed, **facts)
+        stamp = stamp_of(design, card, gates_passed=passed, **_data_facts(table), **facts)
         write_netcdf(tree, path, stamp)
         kept.remove()
     return read_posterior(path, allow_unconverged=True)
@@ -130,11 +143,16 @@ def finished(
         tree = read_posterior(path, allow_unconverged=True)
     except StampError:
         return None
-    there, wanted = read_stamp(tree), stamp_of(design, card, data_sha256=table.sha256, **facts)
+    there, wanted = read_stamp(tree), stamp_of(design, card, **_data_facts(table), **facts)
     if any(there.get(name) != value for name, value in wanted.items()):
         return None
     say(f"taken up again: {path} was calibrated before, on the same volumes, design and card")
     return tree
+
+
+def _data_facts(table: GrowthTable) -> dict[str, str]:
+    joined = {"covariates_sha256": table.covariates_sha256} if table.covariates_sha256 else {}
+    return {"data_sha256": table.sha256, **joined}
 
 
 def read_posterior(path: Path, *, allow_unconverged: bool = False) -> xr.DataTree:
@@ -160,6 +178,7 @@ def write_run(
     *,
     allow_unconverged: bool,
     say: Say,
+    covariates: Path | None = None,
     reads: Sequence[Path | None] = (),
 ) -> tuple[Readings, Path]:
     """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass, and
@@ -167,8 +186,8 @@ def write_run(
     from avatar_trials.calibrate import gates_of, population_parameters, require_passed
     from avatar_trials.emulate import require_room
 
-    require_writable(run_files(folder), reads=(volumes, *reads))
-    table = volumes_for(design, volumes)
+    require_writable(run_files(folder), reads=(volumes, covariates, *reads))
+    table = with_biomarker(volumes_for(design, volumes), design, card, covariates, say=say)
     require_room(design, len(table.avatars), len(design.measured_arms))
     mice = table.mice
     say(
@@ -177,7 +196,9 @@ def write_run(
     )
     for notice in table.notices:
         say(str(notice))
-    tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
+    tree = finished(table, design, card, folder / POSTERIOR, say=say)
+    if tree is None:
+        tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
     gates = gates_of(tree)
     write_csv(gates, folder / GATES)
     level = design.endpoints.level

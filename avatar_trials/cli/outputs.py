@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from avatar_trials.problems import OutputError, Problem
+from avatar_trials.unfinished import clear_unfinished, place_for
 
 POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
 READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
@@ -21,14 +21,17 @@ FIX = "Give another place with -o"
 
 def require_writable(targets: Iterable[Path], *, reads: Iterable[Path | None]) -> None:
     """Raise OutputError, with every problem, where one of the files could not be written or is one of those that the
-    command `reads` (None: not given). Leaves nothing behind.
+    command `reads` (None: not given). Leaves nothing behind, and takes away what killed runs left there.
 
     A file is made, and removed, in the nearest folder that exists: permissions alone do not tell of read-only disks.
     """
     read = [path for path in reads if path is not None]
+    wanted = list(targets)
+    for folder in {Path(os.path.realpath(target)).parent for target in wanted}:
+        clear_unfinished(folder)
     problems = {
         str(problem): problem
-        for target in targets
+        for target in wanted
         for problem in (*_problems(target), *_replaces(target, read))
     }
     if problems:
@@ -100,6 +103,5 @@ def _try_name(place: Path) -> None:
 
 
 def _try(folder: Path) -> None:
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".avatar-trials.")
-    os.close(handle)
-    os.unlink(name)
+    with place_for(folder / "tried") as path:
+        path.touch()

@@ -13,7 +13,6 @@ import xarray as xr
 from avatar_trials.benchmark_cards import Benchmark
 from avatar_trials.cli import outputs, patient_files, readings, trials
 from avatar_trials.cli.files import write_csv
-from avatar_trials.cli.populations import read_population
 from avatar_trials.designs import TrialDesign
 from avatar_trials.endpoints import agree_with_patients
 from avatar_trials.intake.clinical_table import ClinicalTable
@@ -34,16 +33,15 @@ def emulated_with_patients(
     `source`: a posterior, or the name of a population. `avatars`: of a posterior's, those to take,
     whose patients are like them.
     """
-    from avatar_trials.emulate import emulate_patients, emulate_trials, hierarchy_behind
+    from avatar_trials.emulate import cohort_for, emulate_trials, load_population, patients_behind
 
+    known: xr.DataTree | xr.Dataset
     if isinstance(source, str):
-        known: xr.DataTree | xr.Dataset = read_population(source)
-        assert isinstance(known, xr.Dataset)
-        cohort = trials.drawn_cohort(known, design)
+        known = load_population(source)
         told = trials.told_of_population(source, known, design)
         stamp = trials.stamp_of_population(source, known, design)
     else:
-        known, cohort = source, trials.calibrated_cohort(source, design, avatars)
+        known = source
         passed = bool(read_stamp(source).get("gates_passed", False))
         told = trials.told_of_source(source, passed) | {"avatars": "calibrated", "population": ""}
         stamp = make_stamp(
@@ -55,14 +53,8 @@ def emulated_with_patients(
             seed=str(design.seed),
             posterior_gates_passed=passed,
         )
-    hierarchy, carriers = hierarchy_behind(
-        known,
-        cohort,
-        tumor_type=design.cohort.tumor_type,
-        seed=design.seed,
-        biomarker_share=design.cohort.biomarker_share,
-    )
-    patients = emulate_patients(cohort, hierarchy, carriers, design, chosen=avatars is not None)
+    cohort = cohort_for(known, design, avatars=avatars)
+    patients = patients_behind(known, cohort, design, chosen=avatars is not None)
     trial = emulate_trials(cohort, design)
     for one, name, kind in ((trial, outputs.TRIAL, "trial"), (patients, patient_files.PATIENTS, "patients")):
         one.attrs |= told
@@ -196,26 +188,3 @@ def numbers_of(numbers: str, mice: str, correlations: str) -> tuple[list[int], l
     if problems:
         raise InputError(problems)
     return found
-
-
-def cohort_of(
-    source: xr.DataTree | xr.Dataset, design: TrialDesign, numbers: Sequence[int]
-) -> tuple[Any, Any, Any, list[int]]:
-    """Cohort of as many avatars as wanted at most, its hierarchy and carriers, and the numbers that it can give."""
-    from avatar_trials.emulate import hierarchy_behind
-
-    if isinstance(source, xr.Dataset):
-        larger = design.cohort.model_copy(update={"n_avatars": max(numbers)})
-        cohort = trials.drawn_cohort(source, design.model_copy(update={"cohort": larger}))
-    else:
-        cohort = trials.calibrated_cohort(source, design)
-    there = len(cohort.avatars)
-    kept = sorted({min(n, there) for n in numbers})
-    hierarchy, carriers = hierarchy_behind(
-        source,
-        cohort,
-        tumor_type=design.cohort.tumor_type,
-        seed=design.seed,
-        biomarker_share=design.cohort.biomarker_share,
-    )
-    return cohort, hierarchy, carriers, kept

@@ -1,4 +1,4 @@
-"""Populations: made of a posterior, read whole."""
+"""Populations made of a posterior."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ from pathlib import Path
 
 import xarray as xr
 
-from avatar_trials.library import find_card
 from avatar_trials.stamp import make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
-
-
-def read_population(name: str) -> xr.Dataset:
-    """A population by name or path. StampError where the file is damaged, no population, or lacks something."""
-    from avatar_trials.emulate import check_population
-
-    population = read_netcdf(find_card("populations", name), kind="population")
-    check_population(population, name)
-    return population
 
 
 def made_population(posterior: Path, path: Path, *, biomarker_share: float | None) -> xr.Dataset:
     """Write the population of posterior.nc. StampError where its gates did not pass."""
-    from avatar_trials.emulate import check_posterior, population_of
+    from avatar_trials.emulate import check_posterior, load_population, population_of
 
     tree = read_netcdf(posterior, kind="posterior")
     if read_stamp(tree).get("gates_passed", False):
@@ -32,4 +22,4 @@ def made_population(posterior: Path, path: Path, *, biomarker_share: float | Non
     facts = {fact: source[fact] for fact in kept if fact in source}
     stamp = make_stamp(**facts, calibrated_with=source["libraries"], posterior_sha256=sha256_of(posterior))
     write_netcdf(population, path, stamp, kind="population")
-    return read_population(str(path.absolute()))
+    return load_population(path.absolute())

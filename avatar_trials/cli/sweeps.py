@@ -11,7 +11,6 @@ import pandas as pd
 from avatar_trials.cli.files import write_csv
 from avatar_trials.cli.options import say
 from avatar_trials.cli.outputs import PROVENANCE
-from avatar_trials.cli.populations import read_population
 from avatar_trials.cli.provenance import sign
 from avatar_trials.decision_rules import UNITS
 from avatar_trials.library import find_card
@@ -49,13 +48,14 @@ def sweep_plan(
     chunk: int | None,
 ) -> tuple[Plan, xr.Dataset]:
     """The plan, and the population. InputError with all that is wrong of the options and the designs."""
+    from avatar_trials.emulate import load_population
     from avatar_trials.sweeps import plan_sweep, values_of
 
     pairs = together(*((lambda text=text: values_of(text)) for text in vary))
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
         raise InputError(Problem("O06", "error", "a key is varied twice", "Give its values in one --vary"))
-    found = read_population(population)
+    found = load_population(population)
     stamp = make_stamp()
     facts = {
         "population_sha256": sha256_of(find_card("populations", population)),
@@ -65,15 +65,17 @@ def sweep_plan(
     return plan, found
 
 
-def engine_of(workers: int, scheduler: str | None) -> Engine:
-    """Where the work is done. InputError for both at once."""
+def engine_of(plan: Plan, workers: int, scheduler: str | None) -> Engine:
+    """Where the work is done. InputError for both at once; ResourceError where memory does not hold a block each."""
     from avatar_trials.sweeps import workers as places
+    from avatar_trials.sweeps.room import require_room
 
     if scheduler is not None:
         if workers != 1:
             what = "--scheduler brings its own workers"
             raise InputError(Problem("O04", "error", what, "Leave --workers out"))
         return places.cluster(scheduler, say)
+    require_room(plan, workers)
     return places.here if workers == 1 else places.processes(workers)
 
 
@@ -133,7 +135,7 @@ def swept(
         notes.append("SYNTHETIC: the population was calibrated on no measured mouse.")
     if design.mechanism:
         notes.append(f"SCENARIO: {design.mechanism.words}.")
-    inputs = SweepInputs(design.title, design.question, table, smallest, varied, facts, notes)
+    inputs = SweepInputs(design.title, design.question, table, smallest, varied, facts, notes, target)
     write_sweep_page(folder / PAGE, inputs)
     made_of = stamp | {
         "kind": "sweep",

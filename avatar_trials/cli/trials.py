@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xarray as xr
 
 from avatar_trials.cli.files import stamp_of
-from avatar_trials.cli.populations import read_population
 from avatar_trials.designs import TrialDesign
 from avatar_trials.library import find_card
 from avatar_trials.model_cards import ModelCard
-from avatar_trials.problems import InputError, Problem, together
+from avatar_trials.problems import InputError, Problem
 from avatar_trials.stamp import StampError, make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
-
-if TYPE_CHECKING:
-    from avatar_trials.emulate import Cohort
 
 
 def emulated(
@@ -27,11 +20,10 @@ def emulated(
 ) -> xr.Dataset:
     """Emulate the design's replicate trials with the calibrated avatars of `posterior`, the tree's file, and write
     trial.nc."""
-    from avatar_trials.emulate import emulate_trials
+    from avatar_trials.emulate import cohort_for, emulate_trials
 
     require_same_card(tree, card)
-    cohort = calibrated_cohort(tree, design)
-    trial = emulate_trials(cohort, design)
+    trial = emulate_trials(cohort_for(tree, design), design)
     passed = bool(read_stamp(tree).get("gates_passed", False))
     trial.attrs |= told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
     facts = {
@@ -44,46 +36,15 @@ def emulated(
     return read_trial(path)
 
 
-def calibrated_cohort(tree: xr.DataTree, design: TrialDesign, avatars: Sequence[str] | None = None) -> Cohort:
-    """The posterior's avatars of a design's tumour types, or those named, at the draws of its replicates."""
-    from avatar_trials.emulate import cohort_from_posterior
-
-    drawn = partial(
-        cohort_from_posterior,
-        *(tree, design.replicates),
-        seed=design.seed,
-        avatars=avatars,
-        tumor_types=design.cohort.tumor_types,
-    )
-    posterior = tree["posterior"].to_dataset()
-    return _cohort(drawn, posterior, design, posterior.sizes["avatar"] if avatars is None else len(avatars))
-
-
-def drawn_cohort(population: xr.Dataset, design: TrialDesign) -> Cohort:
-    """New avatars of a population for a design."""
-    from avatar_trials.emulate import cohort_from_population
-
-    drawn = partial(
-        cohort_from_population,
-        *(population, design.replicates),
-        seed=design.seed,
-        tumor_type=design.cohort.tumor_type,
-        n_avatars=design.cohort.n_avatars,
-        biomarker_share=design.cohort.biomarker_share,
-    )
-    calibrated = sum(json.loads(population.attrs["cohort"])["avatars"].values())
-    return _cohort(drawn, population, design, design.cohort.n_avatars or calibrated)
-
-
 def emulated_from_population(name: str, design: TrialDesign, path: Path) -> xr.Dataset:
     """Emulate the design's replicate trials with new avatars of a population and write trial.nc.
 
     The population brings its own model: the design's model card is not looked at.
     """
-    from avatar_trials.emulate import emulate_trials
+    from avatar_trials.emulate import cohort_for, emulate_trials, load_population
 
-    population = read_population(name)
-    trial = emulate_trials(drawn_cohort(population, design), design)
+    population = load_population(name)
+    trial = emulate_trials(cohort_for(population, design), design)
     trial.attrs |= told_of_population(name, population, design)
     write_netcdf(trial, path, stamp_of_population(name, population, design))
     return read_trial(path)
@@ -146,19 +107,6 @@ def require_same_arms(trial: xr.Dataset, design: TrialDesign) -> None:
             f"the trial was emulated for design {trial.attrs.get('design_name')!r} or another version of it"
         )
         raise InputError(Problem("C101", "error", what, "Emulate it again with this design"))
-
-
-def _cohort(drawn: Callable[[], Cohort], source: xr.Dataset, design: TrialDesign, n_avatars: int) -> Cohort:
-    """The avatars that `drawn` draws; InputError with all it refuses and every arm of drugs `source` does not know.
-
-    ResourceError, before anything is drawn, where memory does not hold the trials of `n_avatars`.
-    """
-    from avatar_trials.emulate import given_drugs, require_room
-
-    require_room(design, n_avatars, source.sizes["drug"])
-    drugs = [str(name) for name in source["drug"].values]
-    cohort: Cohort = together(drawn, *(partial(given_drugs, arm, drugs) for arm in design.measured_arms))[0]
-    return cohort
 
 
 def told_of_source(source: xr.DataTree | xr.Dataset, passed: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from avatar_trials.emulate.population import (
 )
 from avatar_trials.emulate.room import require_room, visit_days
 from avatar_trials.emulate.soundness import check_posterior, check_trial
+from avatar_trials.emulate.sources import cohort_for, hierarchy_for, load_population, patients_behind
 from avatar_trials.emulate.trial import emulate_trials
 
 __all__ = [
@@ -19,12 +20,16 @@ __all__ = [
     "check_population",
     "check_posterior",
     "check_trial",
+    "cohort_for",
     "cohort_from_population",
     "cohort_from_posterior",
     "emulate_patients",
     "emulate_trials",
     "given_drugs",
     "hierarchy_behind",
+    "hierarchy_for",
+    "load_population",
+    "patients_behind",
     "population_of",
     "provenance",
     "require_patients",

@@ -50,7 +50,7 @@ def population_of(tree: xr.DataTree, *, biomarker_share: float | None = None) ->
     """
     kinetics = str(tree.attrs.get("kinetics", "two_clone"))
     gates = json.loads(tree.attrs["gates"])
-    if not read_stamp(tree).get("gates_passed", False) or not all(gates["passed"]):
+    if not read_stamp(tree).get("gates_passed", "stamp" not in tree.attrs) or not all(gates["passed"]):
         raise StampError(
             "this posterior did not pass its convergence gates: no population is made of it. Calibrate with more "
             "draws or another model card."

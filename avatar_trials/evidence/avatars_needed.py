@@ -8,18 +8,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from avatar_trials.arms import UNTREATED
 from avatar_trials.designs import TrialDesign
-from avatar_trials.emulate import emulate_patients, emulate_trials
+from avatar_trials.emulate import (
+    cohort_for,
+    emulate_patients,
+    emulate_trials,
+    hierarchy_for,
+    require_patients,
+)
 from avatar_trials.emulate.cohort import Cohort
 from avatar_trials.emulate.hierarchy import Population
+from avatar_trials.emulate.sources import Source
 from avatar_trials.endpoints import intervals, survival
 from avatar_trials.endpoints.arm_agreement import FEWEST_ARMS, spearman_over_arms
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes, common_horizon
 from avatar_trials.endpoints.paired_scores import FINISH, added, of_several_mice, paired_scores
 from avatar_trials.endpoints.patient_agreement import mice_on_patient_scale
-from avatar_trials.endpoints.recist import patient_arms
+from avatar_trials.endpoints.patient_response import patient_arms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +45,34 @@ COLUMNS = (
 
 
 def avatars_needed(
+    source: Source,
+    design: TrialDesign,
+    *,
+    numbers: Sequence[int] = NUMBERS,
+    correlations: Sequence[float] = CORRELATIONS,
+    mice: Sequence[int] = MICE,
+    say: Callable[[str], None] = lambda text: None,
+) -> pd.DataFrame:
+    """`agreement_by_number` of a design's avatars, calibrated ones of a posterior or new ones of a population.
+
+    A posterior has no more avatars than were calibrated: larger numbers are left out, all it has taken in their place.
+    """
+    if isinstance(source, xr.Dataset):
+        larger = design.cohort.model_copy(update={"n_avatars": max(numbers)})
+        design = design.model_copy(update={"cohort": larger})
+    cohort = cohort_for(source, design)
+    return agreement_by_number(
+        cohort,
+        *hierarchy_for(source, cohort, design),
+        design,
+        numbers=sorted({min(n, len(cohort.avatars)) for n in numbers}),
+        correlations=correlations,
+        mice=mice,
+        say=say,
+    )
+
+
+def agreement_by_number(
     cohort: Cohort,
     hierarchy: Population,
     carriers: Floats,
@@ -53,10 +89,9 @@ def avatars_needed(
     their median call, mean depth and mean time. Individual measures are stratified over the treated arms; those of
     populations rank all arms. Values are medians over replicate trials, limits hold the design's level of them.
     """
-    assert design.patients is not None
+    scenario = require_patients(design)
     rules, level = design.endpoints, design.endpoints.level
     arms_of_mice: list[dict[str, ArmOutcomes]] = []
-    scenario = design.patients
     rows = []
     for rho in correlations:
         say(f"latent correlation {rho:g}")

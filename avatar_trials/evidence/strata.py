@@ -14,6 +14,7 @@ from avatar_trials.endpoints import survival
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
 from avatar_trials.endpoints.intervals import replicate_summary
 from avatar_trials.evidence.combinations import Combination
+from avatar_trials.intake.covariates import carriers_of
 
 Floats = NDArray[np.float64]
 
@@ -39,20 +40,10 @@ class Strata:
 
 
 def strata_of(covariates: pd.DataFrame, biomarker: Biomarker) -> Strata:
-    """Strata by covariates (avatar) of a table.
-
-    A carrier has, among the parts of its cell that `;` divides, one of `biomarker.positive`; an empty cell is unknown.
-    KeyError without the column.
-    """
-    wanted = {value.casefold() for value in biomarker.positive}
-    carriers: set[str] = set()
-    others: set[str] = set()
-    for avatar, value in covariates[biomarker.column].items():
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        parts = {part.strip().casefold() for part in text.split(";")} - {"", "nan", "none"}
-        if parts:
-            (carriers if parts & wanted else others).add(str(avatar))
-    return Strata(biomarker.name, biomarker.tumor_type, frozenset(carriers), frozenset(others))
+    """Strata by covariates (avatar) of a table. KeyError without the biomarker's column."""
+    carried = carriers_of(covariates, biomarker)
+    carriers, others = (frozenset(map(str, carried.index[carried == value])) for value in (1.0, 0.0))
+    return Strata(biomarker.name, biomarker.tumor_type, carriers, others)
 
 
 def stratum_rows(

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from avatar_trials.arms import canonical_arm
+from avatar_trials.arms import UNTREATED, canonical_arm, drugs_of
+from avatar_trials.drug_names import drug_key
 from avatar_trials.intake.cells import guard, text_cells
 from avatar_trials.intake.dialects import DIALECT_NAMES, read_columns
 from avatar_trials.intake.files import decode, is_workbook, read_bytes
@@ -31,8 +32,8 @@ class GrowthTable:
     `rows`: columns avatar, arm, mouse (text), day (days since the start of treatment, day 0 the baseline),
     volume_mm3 (mm3, >= 0; 0 is a tumour below detection) and, where the file has it, body_weight_g (g); sorted by
     avatar, arm, mouse, day. `avatars`: indexed by avatar, tumor_type ("" where unknown) and covariates. `notices`:
-    what was accepted and how. `sha256` is of the file's bytes. `synthetic` is true only for a panel this project
-    generated.
+    what was accepted and how. `sha256` is of the file's bytes, `covariates_sha256` of facts that were joined to
+    `avatars` from elsewhere. `synthetic` is true only for a panel this project generated.
     """
 
     rows: pd.DataFrame
@@ -41,6 +42,7 @@ class GrowthTable:
     source: str
     sha256: str
     synthetic: bool
+    covariates_sha256: str = ""
 
     @property
     def mice(self) -> pd.DataFrame:
@@ -101,6 +103,51 @@ class GrowthTable:
             raise InputError(problems)
         rows = self.rows[keep].reset_index(drop=True)
         return replace(self, rows=rows, avatars=self.avatars[self.avatars.index.isin(rows["avatar"])])
+
+    def dosed_in_combinations(self, tumor_type: str, drug: str, given_as: str) -> GrowthTable:
+        """The table with `drug` called `given_as` in arms of several drugs, of avatars of a tumour type or of none.
+
+        Capitals do not matter. Raises InputError where no arm of that type has the single agent `given_as`.
+        """
+        of_type = self.avatars["tumor_type"].str.casefold().isin(["", tumor_type.casefold()])
+        here = self.rows["avatar"].map(of_type).astype(bool)
+        alone = {arm.casefold(): arm for arm in self.rows.loc[here, "arm"].unique()}
+        if here.any() and given_as.casefold() not in alone:
+            raise InputError(self._unknown([given_as.casefold()], alone, "single agent"))
+
+        def dosed(arm: str) -> str:
+            drugs = drugs_of(arm)
+            new = [alone[given_as.casefold()] if one.casefold() == drug.casefold() else one for one in drugs]
+            return canonical_arm(" + ".join(new)) if len(drugs) > 1 else arm
+
+        renamed = {arm: dosed(arm) for arm in self.rows.loc[here, "arm"].unique()}
+        arms = self.rows["arm"].where(~here, self.rows["arm"].map(renamed))
+        return self._with_arms(arms)
+
+    def drugs_called_as(self, drugs: Iterable[str]) -> GrowthTable:
+        """The table with every drug that has another name in `drugs` called by that name, and a notice of it."""
+        wanted = {drug_key(drug): drug for drug in drugs}
+        known = {drug for arm in self.rows["arm"].unique() for drug in drugs_of(arm)}
+        called = {
+            drug: wanted[drug_key(drug)]
+            for drug in sorted(known)
+            if wanted.get(drug_key(drug), drug).casefold() != drug.casefold()
+        }
+        if not called:
+            return self
+        told = some(f"{drug!r} as {name!r}" for drug, name in called.items())
+        notice = Problem("D50", "note", f"drugs called as the design has them: {told}", file=self.source)
+        arms = {
+            arm: " + ".join(called.get(drug, drug) for drug in drugs_of(arm)) or UNTREATED
+            for arm in self.rows["arm"].unique()
+        }
+        renamed = self.rows["arm"].map({arm: canonical_arm(new) for arm, new in arms.items()})
+        return replace(self._with_arms(renamed), notices=(*self.notices, notice))
+
+    def _with_arms(self, arms: pd.Series) -> GrowthTable:
+        order = ["avatar", "arm", "mouse", "day"]
+        rows = self.rows.assign(arm=arms).sort_values(order, kind="stable", ignore_index=True)
+        return replace(self, rows=rows)
 
     def _unknown(self, wanted: list[str], known: dict[str, str], noun: str) -> list[Problem]:
         found = []

@@ -6,9 +6,10 @@ import difflib
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from avatar_trials.arms import UNTREATED, canonical_arm, drugs_of
+from avatar_trials.drug_names import drug_key
 from avatar_trials.intake.cells import unguard
 from avatar_trials.intake.findings import Findings, count, some
 from avatar_trials.intake.look_alikes import tell_look_alikes
@@ -119,13 +120,22 @@ def one_spelling(
     return spelling
 
 
-def commonest_spelling(names: Iterable[str]) -> dict[str, str]:
-    """Every name to the commonest, of equals the first, of the spellings that differ from it only in case."""
+def commonest_spelling(names: Iterable[str], key: Callable[[str], str] = str.casefold) -> dict[str, str]:
+    """Every name to the commonest, of equals the first, of the names of the same `key`: that differ only in case."""
     tally = Counter(name for name in names if name)
     preferred: dict[str, str] = {}
     for name, _ in tally.most_common():
-        preferred.setdefault(name.casefold(), name)
-    return {name: preferred[name.casefold()] for name in tally}
+        preferred.setdefault(key(name), name)
+    return {name: preferred[key(name)] for name in tally}
+
+
+def one_name(drugs: Sequence[str], column: str, findings: Findings) -> dict[str, str]:
+    """Every drug, in one spelling each, to the commonest of its names (`drug_names`), with a note."""
+    names = commonest_spelling(drugs, drug_key)
+    changed = [f"{name!r} as {kept!r}" for name, kept in names.items() if name != kept]
+    if changed:
+        findings.note("D50", f"names of one drug read as one: {some(changed)}", column=column)
+    return names
 
 
 def respelled(spelling: dict[str, str]) -> str:
@@ -150,11 +160,17 @@ def read_arms(texts: Sequence[str], lines: Sequence[int], column: str, findings:
             )
     drug_cells = [drug for name in names for drug in drugs.get(name, ())]
     spelling = one_spelling(drug_cells, lines, column, "D50", findings)
+    called = one_name([spelling[drug] for drug in drug_cells], column, findings)
     parts = [(drug, first[name]) for name in drugs for drug in drugs[name]]
     tell_look_alikes([drug for drug, _ in parts], [line for _, line in parts], column, findings)
-    arms = {
-        name: canonical_arm(" + ".join(spelling[drug] for drug in drugs[name]) or UNTREATED) for name in drugs
-    }
+    arms: dict[str, str] = {}
+    for name in drugs:
+        own = [called[spelling[drug]] for drug in drugs[name]]
+        if len(set(own)) < len(own):
+            what = f"arm {name!r} names one drug twice: {some(drugs[name])}"
+            findings.error("D53", what, "Name it once", line=first[name], column=column)
+        else:
+            arms[name] = canonical_arm(" + ".join(own) or UNTREATED)
     reordered = [f"{name!r} as {arm!r}" for name, arm in arms.items() if _order(name) != _order(arm)]
     if reordered:
         what = (

@@ -18,9 +18,11 @@ import matplotlib
 import matplotlib.font_manager
 import matplotlib.style
 import numpy as np
+import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.transforms import Bbox
 
 from avatar_trials.arms import UNTREATED
 from avatar_trials.report.text import clean, shorten
@@ -135,19 +137,20 @@ def grid(
     return figure, axes
 
 
-def two_columns(count: int) -> tuple[int, int]:
-    """(rows, columns) for `count` panels, two abreast."""
-    return (count + 1) // 2, 2
-
-
-def svg(figure: Figure, alt: str) -> Image:
-    """The figure as SVG: sharp at any size; for figures of few marks."""
-    return _image(figure, "svg", "image/svg+xml", alt, {"Date": None, "Creator": None})
+def svg(figure: Figure, alt: str, part: Bbox | None = None) -> Image:
+    """The figure, or a part of it in inches, as SVG: sharp at any size; for figures of few marks."""
+    return _address(_drawn(figure, "svg", {"Date": None, "Creator": None}, part), "image/svg+xml", alt)
 
 
 def png(figure: Figure, alt: str) -> Image:
-    """The figure as PNG at twice the page's resolution; for figures of many marks."""
-    return _image(figure, "png", "image/png", alt, {"Software": None})
+    """The figure as PNG of 256 colours at twice the page's resolution; for figures of many marks."""
+    drawn = io.BytesIO(_drawn(figure, "png", {"Software": None}))
+    small = io.BytesIO()
+    with PIL.Image.open(drawn) as image:
+        image.convert("RGB").quantize(256, PIL.Image.Quantize.MEDIANCUT, dither=PIL.Image.Dither.NONE).save(
+            small, "png", optimize=True
+        )
+    return _address(small.getvalue(), "image/png", alt)
 
 
 def svg_bytes(figure: Figure) -> bytes:
@@ -155,14 +158,13 @@ def svg_bytes(figure: Figure) -> bytes:
     return _drawn(figure, "svg", {"Date": None, "Creator": None})
 
 
-def _image(figure: Figure, kind: str, mime: str, alt: str, metadata: dict[str, None]) -> Image:
-    drawn = base64.b64encode(_drawn(figure, kind, metadata)).decode("ascii")
-    return Image(f"data:{mime};base64,{drawn}", alt)
+def _address(content: bytes, mime: str, alt: str) -> Image:
+    return Image(f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}", alt)
 
 
-def _drawn(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+def _drawn(figure: Figure, kind: str, metadata: dict[str, None], part: Bbox | None = None) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
+    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata, bbox_inches=part)
     return buffer.getvalue()
 
 

@@ -8,17 +8,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from avatar_trials.endpoints import at_risk, kaplan_meier, survival_at
 from avatar_trials.endpoints.intervals import quantile
 from avatar_trials.endpoints.survival import estimable_until
-from avatar_trials.report import canvas, panels
+from avatar_trials.report import panels
 from avatar_trials.report.canvas import FAINT, INK, label, lighter
+from avatar_trials.report.panels import Drawn
 from avatar_trials.report.text import percent
 
 Floats = NDArray[np.float64]
@@ -33,15 +32,13 @@ def doubling_curves(
     colours: Mapping[str, str],
     last_day: float,
     level: float,
-) -> Figure:
+) -> Drawn:
     """Kaplan–Meier curves of the time to doubling, one panel an arm, with numbers at risk below."""
-    rows, columns = canvas.two_columns(len(arms))
-    figure, grid = canvas.grid(rows, columns, 2.1, left=0.95, gap_x=1.05, gap_y=1.22, bottom=0.98)
+    drawn = panels.cells(arms, 2.1, left=0.95, bottom=0.98)
     grid_days = np.linspace(0.0, last_day, CURVE_POINTS)
-    for axes, arm in panels.each(grid, arms):
+    ticks = panels.whole_ticks(last_day)
+    for arm, axes in drawn.axes.items():
         emulated = panels.arm_of(responses, arm)
-        every_tick = np.asarray(MaxNLocator(6, integer=True).tick_values(0.0, last_day), dtype=float)
-        ticks = every_tick[(every_tick >= 0) & (every_tick <= last_day)]
         at_ticks: list[tuple[str, str, Floats]] = []
         if emulated is not None:
             time = emulated["time_to_doubling_days"].values
@@ -60,16 +57,15 @@ def doubling_curves(
         axes.set_ylabel("not doubled, %")
         axes.set_title(label(arm, 60), color=colours[arm])
         axes.set_xlabel("days of treatment", labelpad=2)
-        _risk_table(axes, ticks, at_ticks)
-    figure.legend(
-        handles=[
+        panels.risk_table(axes, ticks, at_ticks)
+    drawn.handles.extend(
+        [
             *panels.observed_handle(mice is not None, "|", "observed (| censored)"),
             Line2D([], [], color=FAINT, lw=1.8, label="emulated, median of trials"),
             Patch(color=lighter(FAINT, 0.6), label=f"emulated, {percent(level)} of trials (pointwise)"),
-        ],
-        loc="upper right", ncols=3, borderaxespad=0.3,
-    )  # fmt: skip
-    return figure
+        ]
+    )
+    return drawn
 
 
 def _survival_band(
@@ -93,22 +89,3 @@ def _observed_steps(axes: Axes, time: Floats, doubled: NDArray[np.bool_], last_d
     axes.plot(days, share, drawstyle="steps-post", color=INK, lw=1.3)
     left = (curve.n_censor > 0) & (curve.time <= last_day)
     axes.plot(curve.time[left], curve.surv[left], ls="", marker="|", ms=6, mew=1.0, color=INK, clip_on=False)
-
-
-def _risk_table(axes: Axes, ticks: Floats, rows: list[tuple[str, str, Floats]]) -> None:
-    if rows:
-        axes.annotate(
-            "at risk", (0, 0), (-16, -34), xycoords="axes fraction", textcoords="offset points",
-            ha="right", va="center", fontsize=7.5, color=FAINT,
-        )  # fmt: skip
-    for i, (name, colour, counts) in enumerate(rows):
-        below = -34 - 11 * (i + 1)
-        axes.annotate(
-            name, (0, 0), (-16, below), xycoords="axes fraction", textcoords="offset points",
-            ha="right", va="center", fontsize=7.5, color=colour,
-        )  # fmt: skip
-        for tick, left in zip(ticks, counts, strict=True):
-            axes.annotate(
-                f"{left:.0f}", (tick, 0), (0, below), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
-                ha="center", va="center", fontsize=7.5, color=colour,
-            )  # fmt: skip

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from avatar_trials.report import canvas, panels
 from avatar_trials.report.canvas import FAINT, INK, RULE, label, lighter
+from avatar_trials.report.panels import Drawn
 from avatar_trials.report.readings import COUNTED, MAIN, Reading, inside, read
 
 TITLES = {
@@ -27,12 +27,10 @@ TITLES = {
 
 def overview(
     emulated: pd.DataFrame, observed: pd.DataFrame | None, arms: Sequence[str], colours: Mapping[str, str]
-) -> Figure:
+) -> Drawn:
     """The readout's main endpoints: emulated estimate and interval, observed estimate and interval, by arm."""
-    figure, grid = canvas.grid(
-        1, len(COUNTED), 0.42 * len(arms) + 0.15, left=2.35, top=0.62, bottom=0.42, gap_x=0.3
-    )
-    for axes, endpoint in zip(grid[0], COUNTED, strict=True):
+    drawn = panels.cells(COUNTED, 0.42 * len(arms) + 0.15, left=1.95, bottom=0.35)
+    for endpoint, axes in drawn.axes.items():
         quantity = MAIN[endpoint]
         readings = [(read(emulated, arm, endpoint), read(observed, arm, endpoint)) for arm in arms]
         low, high = _span([reading for pair in readings for reading in pair], quantity.scale, endpoint)
@@ -47,12 +45,12 @@ def overview(
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=RULE, lw=0.6)
         axes.set_axisbelow(True)
-    for i, arm in enumerate(arms):
-        grid[0][0].text(
-            -0.04, i, label(arm, 34), ha="right", va="center", color=colours[arm], fontweight="bold",
-            transform=grid[0][0].get_yaxis_transform(),
-        )  # fmt: skip
-    handles = [
+        for i, arm in enumerate(arms):
+            axes.text(
+                -0.03, i, label(arm, 30), ha="right", va="center", color=colours[arm], fontweight="bold",
+                transform=axes.get_yaxis_transform(),
+            )  # fmt: skip
+    drawn.handles.append(
         Line2D(
             [],
             [],
@@ -63,14 +61,15 @@ def overview(
             mfc=FAINT,
             mec=FAINT,
             label="emulated",
-        ),
-        *panels.observed_handle(observed is not None, "D", "observed"),
-    ]
+        )
+    )
+    drawn.handles.extend(panels.observed_handle(observed is not None, "D", "observed"))
     if observed is not None:
         missed_mark: dict[str, Any] = {"marker": "D", "ms": 4.5, "color": canvas.OUTSIDE_COLOUR}
-        handles.append(Line2D([], [], lw=0, label="observed, outside the emulated interval", **missed_mark))
-    figure.legend(handles=handles, loc="upper right", ncols=3, borderaxespad=0.3)
-    return figure
+        drawn.handles.append(
+            Line2D([], [], lw=0, label="observed, outside the emulated interval", **missed_mark)
+        )
+    return drawn
 
 
 def _span(readings: list[Reading | None], scale: float, endpoint: str) -> tuple[float, float]:

@@ -87,21 +87,21 @@ def predictive_pages(
     """(figure, what it shows), AVATARS_A_PAGE avatars by at most ARMS_A_PAGE arms each."""
     drawn = [arm for arm in arms if any(key[1] == arm for key in shown.of_curve)]
     named = [avatar for avatar in avatars if any(key[0] == avatar for key in shown.of_curve)]
-    top = float(max(shown.volume_mm3.max(), shown.limit_mm3 * 10, np.nanquantile(shown.high[0], 0.98)))
     for first_arm in range(0, len(drawn), ARMS_A_PAGE):
         for first in range(0, len(named), AVATARS_A_PAGE):
             rows, columns = named[first : first + AVATARS_A_PAGE], drawn[first_arm : first_arm + ARMS_A_PAGE]
-            figure = _page(shown, rows, columns, colours, top)
+            figure = page(shown, rows, columns, colours)
             yield figure, f"{rows[0]} to {rows[-1]}; {', '.join(columns)}"
 
 
-def _page(
+def page(
     shown: Predicted,
     avatars: Sequence[str],
     arms: Sequence[str],
     colours: Mapping[str, str],
-    top: float,
 ) -> Figure:
+    """One figure, a row an avatar and a column an arm."""
+    top = float(max(shown.volume_mm3.max(), shown.limit_mm3 * 10, np.nanquantile(shown.high[0], 0.98)))
     figure, grid = canvas.grid(
         len(avatars), len(arms), 0.92, left=1.85, top=0.62, bottom=0.3, gap_x=0.2, gap_y=0.24
     )

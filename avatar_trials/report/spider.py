@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from avatar_trials.endpoints import mouse_curves
 from avatar_trials.endpoints.intervals import quantile
 from avatar_trials.endpoints.response import relative_curves
-from avatar_trials.report import canvas, panels
+from avatar_trials.report import panels
 from avatar_trials.report.canvas import FAINT, INK, label, lighter
+from avatar_trials.report.panels import Drawn
 from avatar_trials.report.text import percent
 
 if TYPE_CHECKING:
@@ -38,14 +38,13 @@ def spider(
     arms: Sequence[str],
     colours: Mapping[str, str],
     level: float,
-) -> Figure:
+) -> Drawn:
     """Volume relative to baseline over time on a doubling scale, one panel an arm; emulated mice as ribbons."""
-    rows, columns = canvas.two_columns(len(arms))
-    figure, grid = canvas.grid(rows, columns, 2.5)
+    drawn = panels.cells(arms, 2.5)
     days = np.asarray(trial["day"].values, dtype=float)
     last_day = float(days[-1])
     seen = None if table is None else _observed_changes(table)
-    for axes, arm in panels.each(grid, arms):
+    for arm, axes in drawn.axes.items():
         emulated = panels.arm_of(trial, arm)
         if emulated is not None:
             _ribbons(axes, days, emulated["volume_mm3"].transpose(..., "visit").values, colours[arm], level)
@@ -64,16 +63,15 @@ def spider(
         axes.set_ylabel("change of volume, % (doubling scale)")
         axes.set_xlabel("days of treatment", labelpad=2)
         axes.set_title(label(arm, 60), color=colours[arm])
-    figure.legend(
-        handles=[
+    drawn.handles.extend(
+        [
             *panels.observed_handle(table is not None, "", "observed mice"),
             Line2D([], [], color=FAINT, lw=1.8, label="emulated, median of mice on study"),
             Patch(color=lighter(FAINT, 0.45), label="emulated, 50 % of mice"),
             Patch(color=lighter(FAINT, 0.72), label=f"emulated, {percent(level)} of mice"),
-        ],
-        loc="upper right", ncols=4, borderaxespad=0.3,
-    )  # fmt: skip
-    return figure
+        ]
+    )
+    return drawn
 
 
 def _observed_changes(table: GrowthTable) -> dict[str, list[tuple[Floats, Floats]]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from avatar_trials.report import canvas, panels
+from avatar_trials.report import panels
 from avatar_trials.report.canvas import FAINT, INK, label
+from avatar_trials.report.panels import Drawn
 
 COLOURS = {"ORR": "#117733", "depth": "#332288", "doubling": "#aa4499"}
 STYLES = {
@@ -27,7 +27,7 @@ def along(table: pd.DataFrame, varied: Sequence[str]) -> str:
     return max(numeric, key=lambda name: table[name].nunique(), default="n_avatars")
 
 
-def sweep_figure(table: pd.DataFrame, varied: Sequence[str]) -> Figure:
+def sweep_figure(table: pd.DataFrame, varied: Sequence[str]) -> Drawn:
     """Chance that a combination beats all its single agents, two standard errors about it; a panel for every
     combination, basket and other varied values, the first MOST_PANELS of them."""
     axis = along(table, varied)
@@ -36,10 +36,11 @@ def sweep_figure(table: pd.DataFrame, varied: Sequence[str]) -> Figure:
         (table["against"] == "all single agents") & table["quantity"].isin([name for _, name in STYLES])
     ]
     groups = list(rows.groupby(facets, sort=False, dropna=False))[:MOST_PANELS]
-    n_rows, columns = canvas.two_columns(len(groups))
-    figure, grid = canvas.grid(n_rows, columns, 2.1, left=0.7, bottom=0.95, gap_y=0.95)
-    for axes, place in panels.each(grid, [str(place) for place in range(len(groups))]):
-        key, group = groups[int(place)]
+    told = [
+        ", ".join(_told(name, value) for name, value in zip(facets, key, strict=True)) for key, _ in groups
+    ]
+    drawn = panels.cells(told, 2.1, left=0.7)
+    for (title, axes), (_, group) in zip(drawn.axes.items(), groups, strict=True):
         for (world, quantity), (style, _) in STYLES.items():
             for endpoint, colour in COLOURS.items():
                 line = group[
@@ -52,12 +53,12 @@ def sweep_figure(table: pd.DataFrame, varied: Sequence[str]) -> Figure:
                 axes.vlines(x, y - 2 * error, y + 2 * error, color=colour, lw=0.8)
         axes.axhline(0.8, color=FAINT, lw=0.6, ls=(0, (2, 3)), zorder=0)
         axes.set(ylim=(-0.02, 1.02), ylabel="share of trials that go forward", xlabel=label(axis))
-        told = ", ".join(_told(name, value) for name, value in zip(facets, key, strict=True))
-        axes.set_title(label(told, 80))
-    handles = [Line2D([], [], color=colour, lw=2, label=name) for name, colour in COLOURS.items()]
-    handles += [Line2D([], [], color=INK, lw=1.5, ls=style, label=words) for style, words in STYLES.values()]
-    figure.legend(handles=handles, loc="lower center", ncols=3)
-    return figure
+        axes.set_title(label(title, 62))
+    drawn.handles.extend(Line2D([], [], color=colour, lw=2, label=name) for name, colour in COLOURS.items())
+    drawn.handles.extend(
+        Line2D([], [], color=INK, lw=1.5, ls=style, label=words) for style, words in STYLES.values()
+    )
+    return drawn
 
 
 def panels_left_out(table: pd.DataFrame, varied: Sequence[str]) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -18,6 +17,7 @@ from avatar_trials.endpoints import CATEGORIES
 from avatar_trials.endpoints.intervals import quantile
 from avatar_trials.report import canvas, panels
 from avatar_trials.report.canvas import FAINT, INK, label, lighter
+from avatar_trials.report.panels import Drawn
 from avatar_trials.report.text import percent
 
 Floats = NDArray[np.float64]
@@ -33,17 +33,16 @@ def waterfall(
     arms: Sequence[str],
     colours: Mapping[str, str],
     level: float,
-) -> Figure:
+) -> Drawn:
     """Depth of response of each mouse, sorted, one panel an arm; emulated ranks as whiskers."""
-    rows, columns = canvas.two_columns(len(arms))
-    figure, grid = canvas.grid(rows, columns, 2.3)
-    for axes, arm in panels.each(grid, arms):
+    drawn = panels.cells(arms, 2.3, top=0.45, bottom=0.35)
+    for arm, axes in drawn.axes.items():
         emulated = panels.arm_of(responses, arm)
         tops = [0.0]
         if emulated is not None:
             middle, low, high = _rank_band(emulated["depth_of_response_pct"].values, level)
             tops.append(float(np.nanmax(high, initial=0.0)))
-        title, counts = label(arm, 40), ""
+        title, counts = label(arm, 60), ""
         ours = None if mice is None else mice[(mice["arm"] == arm) & mice["depth_of_response_pct"].notna()]
         if ours is not None and len(ours):
             tops.append(float(ours["depth_of_response_pct"].max()))
@@ -61,21 +60,16 @@ def waterfall(
         axes.yaxis.set_major_formatter(lambda value, _: panels.signed(value))
         axes.set_ylabel("depth of response, % volume")
         axes.set_xlabel("mice, from least to greatest shrinkage", labelpad=4)
-        axes.set_title(title, color=colours[arm])
-        axes.set_title(counts, loc="right", fontweight="normal", fontsize=7.5)
+        axes.set_title(title, color=colours[arm], pad=16 if counts else 6)
+        axes.text(0, 1.02, counts, transform=axes.transAxes, va="bottom", fontsize=7.5)
     shown = [*CATEGORIES, *([""] if mice is not None and (mice["category"] == "").any() else [])]
     whisker = f"emulated: median, {percent(level)} of trials"
-    figure.legend(
-        handles=[
-            *(
-                Patch(color=canvas.CATEGORY_COLOURS[name], label=f"observed {name or 'not evaluable'}")
-                for name in (shown if mice is not None else [])
-            ),
-            Line2D([], [], color=FAINT, lw=1.6, marker="o", ms=3.5, label=whisker),
-        ],
-        loc="upper right", ncols=7, borderaxespad=0.3, columnspacing=1.2, handlelength=1.4,
-    )  # fmt: skip
-    return figure
+    drawn.handles.extend(
+        Patch(color=canvas.CATEGORY_COLOURS[name], label=f"observed {name or 'not evaluable'}")
+        for name in (shown if mice is not None else [])
+    )
+    drawn.handles.append(Line2D([], [], color=FAINT, lw=1.6, marker="o", ms=3.5, label=whisker))
+    return drawn
 
 
 def _rank_band(depth_pct: Floats, level: float) -> tuple[Floats, Floats, Floats]:

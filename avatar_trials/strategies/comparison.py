@@ -20,6 +20,7 @@ from avatar_trials.strategies.engine import REASONS, Followed, Plan, follow
 from avatar_trials.strategies.fates import fates
 from avatar_trials.strategies.history import Strategy
 from avatar_trials.strategies.progression_watch import OF_NADIR
+from avatar_trials.strategies.room import require_room
 from avatar_trials.strategies.tumours import Tumours
 from avatar_trials.strategy_designs import CaliperSpec, Monitoring, Scoring, StrategyDesign
 
@@ -53,8 +54,9 @@ def compare_strategies(
     chosen = strategies_of(design) if strategies is None else list(strategies)
     seed = design.seed if seed is None else seed
     days = visit_days(design.visits)
-    names = cohort.avatars if cohort else tuple(f"avatar {number + 1}" for number in range(design.n_avatars))
     draws = cohort.n_trials if cohort else 1
+    require_room(design, len(chosen), len(cohort.avatars) if cohort else design.n_avatars, draws)
+    names = cohort.avatars if cohort else tuple(f"avatar {number + 1}" for number in range(design.n_avatars))
     monitoring = design.monitoring if cohort is None else _calibrated_caliper(design.monitoring, cohort)
     plan = Plan(days, monitoring, design.scoring, design.stopping, design.toxicity)
     parts, at_a_time = [], max(1, mice_at_a_time // draws)
@@ -118,8 +120,7 @@ def _dataset(
         "doses": ("period", "drug", "avatar"),
     }
     variables = {}
-    for field in fields(Followed):
-        name = field.name
+    for name in [field.name for field in fields(Followed) if field.name != "clone_shares"]:
         rows = []
         for place in range(len(strategies)):
             values = np.concatenate([getattr(part[place], name) for part in parts], axis=-1)
@@ -131,6 +132,7 @@ def _dataset(
         if name == "left_reason":
             attrs = {"flag_values": list(range(len(REASONS))), "flag_meanings": " ".join(REASONS)}
         variables[name] = (("strategy", *dims.get(name, ("avatar",))), np.stack(rows), attrs)
+    variables |= _courses(parts)
     return xr.Dataset(
         variables,
         coords={
@@ -152,6 +154,23 @@ def _dataset(
             "synthetic": True,
         },
     )
+
+
+def _courses(parts: list[list[Followed]]) -> dict[str, Any]:
+    """clone_course (strategy, visit, clone): mean share of a clone over the n_followed (strategy, visit) tumours
+    that are still followed and have a cell."""
+    means, counts = [], []
+    for place in range(len(parts[0])):
+        shares = np.concatenate([part[place].clone_shares for part in parts], axis=-1)
+        there = ~np.isnan(shares)
+        n = there.sum(axis=-1)
+        summed = np.where(there, shares, 0.0).sum(axis=-1, dtype=float)
+        means.append(np.divide(summed, n, out=np.full(n.shape, np.nan), where=n > 0))
+        counts.append(n[:, 0])
+    return {
+        "clone_course": (("strategy", "visit", "clone"), np.stack(means)),
+        "n_followed": (("strategy", "visit"), np.stack(counts)),
+    }
 
 
 def _progression_in_words(rule: Scoring) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avatar_trials.emulate.trial import removal_probability
 from avatar_trials.kinetics import caliper, wander
@@ -47,8 +48,9 @@ class Followed:
     sum of dose fractions times days. nadir_cells (mouse,): the true least number of cells at a visit; eradicated
     (mouse,): no clone of one cell or more is left at the end. first_clones, last_clones (clone, mouse): shares of
     cells at the first progression (NaN without one), and at the end. driver (mouse,): place of the clone that gained
-    most cells between the visit before the first progression and that one, -1 without one. least_weight_pct (mouse,),
-    days_held (mouse,).
+    most cells between the visit before the first progression and that one, -1 without one. clone_shares (visit, clone,
+    mouse): shares of cells at each visit, NaN below one cell and after the mouse left, single precision.
+    least_weight_pct (mouse,), days_held (mouse,).
     volume_mm3 (visit, mouse): readings, NaN after the mouse left. doses (visit - 1, drug, mouse): given.
     """
 
@@ -62,6 +64,7 @@ class Followed:
     first_clones: Floats
     last_clones: Floats
     driver: Counts
+    clone_shares: NDArray[np.float32]
     least_weight_pct: Floats
     days_held: Floats
     volume_mm3: Floats
@@ -111,6 +114,7 @@ class _Mice:
         self.drug_days = np.zeros((len(tumours.drugs), n))
         self.nadir, self.least_weight = np.full(n, np.inf), np.zeros(n)
         self.first_clones = np.full((len(tumours.clones), n), np.nan)
+        self.clone_shares = np.full((len(plan.days), len(tumours.clones), n), np.nan, dtype=np.float32)
         self.driver, self.before = np.full(n, -1, dtype=np.int64), np.zeros((len(tumours.clones), n))
         # The sensitive clone has no mutation of its own to be found by.
         self.traceable = np.arange(len(tumours.clones)) > 0
@@ -124,6 +128,8 @@ class _Mice:
         day, records = float(self.plan.days[visit]), self.records
         clones = self._clones()
         self.nadir = np.where(self.still_in, np.minimum(self.nadir, clones.sum(axis=0)), self.nadir)
+        shares = _shares(clones)
+        self.clone_shares[visit] = np.where(self.still_in, shares, np.nan)
         volume = self._read(visit)
         records.volume[visit] = np.where(self.still_in, volume, np.nan)
         if self.tolerance is not None and self.plan.toxicity is not None:
@@ -140,7 +146,7 @@ class _Mice:
         self._sample(visit, clones, progressed)
         self._leave(visit, volume, progressed)
         first = np.isnan(self.first_clones[0]) & ~np.isnan(self.watch.ended[0])
-        self.first_clones[:, first] = _shares(clones)[:, first]
+        self.first_clones[:, first] = shares[:, first]
         self.driver[first] = (clones - self.before)[:, first].argmax(axis=0)
         self.before = clones
 
@@ -181,6 +187,7 @@ class _Mice:
             first_clones=self.first_clones,
             last_clones=_shares(clones),
             driver=self.driver,
+            clone_shares=self.clone_shares,
             least_weight_pct=self.least_weight,
             days_held=np.zeros(n) if self.tolerance is None else self.tolerance.days_held,
             volume_mm3=self.records.volume,

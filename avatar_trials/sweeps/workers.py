@@ -6,12 +6,17 @@ that is lost loses nothing: its pieces are done by another.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
@@ -54,12 +59,13 @@ def processes(n: int) -> Engine:
         losses = 0
         while waiting:
             running: dict[Future[str], Named] = {}
-            pool = ProcessPoolExecutor(n, mp_context=get_context("spawn"))
+            pool = ProcessPoolExecutor(n, mp_context=get_context("spawn"), initializer=_end_with_parent)
             try:
                 while waiting or running:
                     while waiting and len(running) < 2 * n:
                         named = waiting.pop()
-                        running[pool.submit(work_done, named[1])] = named
+                        with _interrupts_held():
+                            running[pool.submit(work_done, named[1])] = named
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         text = future.result()
                         losses = 0
@@ -75,6 +81,31 @@ def processes(n: int) -> Engine:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     return engine
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal: those started here never see it, and this one after the block."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for ever for work: it ends with it."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def cluster(address: str, say: Callable[[str], None] = lambda text: None) -> Engine:

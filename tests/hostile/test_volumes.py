@@ -129,6 +129,7 @@ REFUSED = [
     ),
     Case("42 case clash", with_cell(5, 0, "a-1"), "M42", "'A-1' (line 2) and 'a-1' (line 5)", 5),
     Case("53 drug twice", with_cell(3, 1, "LEE011 + lee011"), "D53", "twice", 3),
+    Case("53 drug twice, by two names", with_cell(3, 1, "LEE011 + ribociclib"), "D53", "one drug twice", 3),
     Case("53 plus without a drug", with_cell(3, 1, "LEE011 + "), "D53", "beside a +", 3),
     Case("untreated plus a drug", with_cell(3, 1, "untreated + LEE011"), "D53", "combines", 3),
     Case("57 one row", table("A,x,0,200"), "C57", "1 measurement"),
@@ -233,6 +234,11 @@ ACCEPTED = [
         "50 order of drugs",
         with_lines("A-1,b + A,0,200", "A-1,A + b,7,300"),
         "D50", "'b + A' as 'A + b'", None, "note",
+    ),
+    Case(
+        "52 another name of a drug",
+        with_lines("A-1,LEE011,0,200", "A-1,ribociclib,7,300"),
+        "D50", "names of one drug read as one: 'ribociclib' as 'LEE011'", None, "note",
     ),
     Case(
         "50 case of drugs",
@@ -611,6 +617,16 @@ def test_select_speaks_of_what_it_does_not_know(small: GrowthTable) -> None:
         small.select(tumor_type="GBM")
     with pytest.raises(InputError, match="no mouse"):
         small.select(tumor_type="CM", arms=["untreated"])
+
+
+@pytest.mark.bad_input(52)
+def test_drugs_are_called_as_the_design_has_them(tmp_path: Path) -> None:
+    text = table("A,LEE011,0,200", "A,BYL719 + LEE011,0,200", "A,untreated,0,200")
+    read = read_volumes(saved(tmp_path, text))
+    called = read.drugs_called_as(["Ribociclib", "byl719"])
+    assert called.rows["arm"].tolist() == ["BYL719 + Ribociclib", "Ribociclib", "untreated"]
+    assert "'LEE011' as 'Ribociclib'" in called.notices[-1].what
+    assert read.drugs_called_as(["LEE011", "encorafenib"]) is read
 
 
 @pytest.mark.bad_input(45)

@@ -136,7 +136,7 @@ def test_help_names_every_command_and_where_to_start(run: Run) -> None:
     assert "avatar-trials run melanoma_braf_mek" in done.out
     bare = run()
     assert bare.code == 2
-    assert "Commands:" in bare.out + bare.err
+    assert "Start here:" in bare.out + bare.err
 
 
 @pytest.mark.parametrize(

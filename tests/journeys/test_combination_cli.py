@@ -24,6 +24,7 @@ from avatar_trials.evidence.strata import STRATUM_COLUMNS
 from avatar_trials.intake import read_volumes, write_tidy
 from avatar_trials.library import find_card
 from avatar_trials.stamp import read_netcdf, read_stamp, write_netcdf
+from tests import program
 from tests.graded_posterior import a_singles_posterior, observed_mice
 from tests.journeys.test_cli import small_run
 
@@ -222,6 +223,20 @@ def test_covariates_that_cannot_be_read_are_told(
     assert typed(monkeypatch, *GIVEN, "--covariates", "genes.csv", "-o", "out") == 2
     assert told in capsys.readouterr().err
     assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["calibrate", "run"])
+def test_a_biomarker_to_be_calibrated_is_looked_for_before_any_sampling(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    with_biomarker(place, "model,H\nX-1,0\n")
+    text = (place / "d.toml").read_text("utf-8").replace('column = "G"', 'column = "G"\ncalibrated = true')
+    (place / "d.toml").write_text(text, "utf-8")
+    asked = (command, "d.toml", "--volumes", "mice.csv", "--covariates", "genes.csv", "-o", "new")
+    done = program.typed(monkeypatch, capsys, *asked)
+    assert done.code == 2
+    assert "the covariates have no column 'G'" in done.err
+    assert not (place / "new").exists()
 
 
 def test_a_posterior_that_was_finished_before_a_kill_is_taken_up_again(

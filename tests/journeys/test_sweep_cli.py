@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from avatar_trials.cli.commands import app
-from avatar_trials.cli.populations import read_population
+from avatar_trials.emulate import load_population
 from avatar_trials.stamp import make_stamp, write_netcdf
 from avatar_trials.sweeps import blocks
 from avatar_trials.sweeps.table import COLUMNS
@@ -33,7 +33,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 def population(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The melanoma population in twenty draws."""
     path = tmp_path_factory.mktemp("population") / "few.nc"
-    few = read_population("pdxe_cm").isel(draw=slice(0, 20))
+    few = load_population("pdxe_cm").isel(draw=slice(0, 20))
     write_netcdf(few, path, make_stamp(gates_passed=True), kind="population")
     return str(path)
 
@@ -65,6 +65,12 @@ def test_a_sweep_is_printed_and_written(population: str, tmp_path: Path) -> None
     page = (tmp_path / "a" / "sweep.html").read_text("utf-8")
     for words in ("<svg", "NEW AVATARS", "Which combination", "Wrong decisions", "Smallest trial"):
         assert (words in page) == (words not in ("<svg", "Which combination")), words
+    own = table[(table["quantity"] == "assurance") & (table["against"] == "all single agents")]
+    nearest = own.sort_values("estimate", ascending=False, kind="stable").iloc[0]
+    assert nearest["estimate"] < 0.8
+    opening = f"No trial tried reaches an assurance of 80 %: {nearest['n_avatars']} avatars"
+    assert opening in page
+    assert page.index(opening) < page.index("<h2>")
     assert (tmp_path / "a" / "sweep.svg").read_bytes().startswith(b"<?xml")
     assert not (tmp_path / "a" / "sweep.partial").exists()
     again = CliRunner().invoke(app, [*arguments, "--workers", "2", "-o", str(tmp_path / "b")])

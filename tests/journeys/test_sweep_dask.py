@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from avatar_trials.cli.populations import read_population
+from avatar_trials.emulate import load_population
 from avatar_trials.problems import InputError
 from avatar_trials.sweeps import Plan, plan_sweep, run_sweep, sweep_table
 from avatar_trials.sweeps.workers import Named, cluster
@@ -29,7 +29,7 @@ DASK = [sys.executable, "-m", "dask"]
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    few: xr.Dataset = read_population("pdxe_cm").isel(draw=slice(0, 4))
+    few: xr.Dataset = load_population("pdxe_cm").isel(draw=slice(0, 4))
     return plan_sweep("melanoma_braf_mek", {"cohort.n": [8, 16]}, few, n_trials=60, worlds=["posterior"])
 
 

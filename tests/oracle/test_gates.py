@@ -310,10 +310,21 @@ def test_a_biomarker_is_0_or_1_or_not_used() -> None:
     curves, _ = curves_of(table_of(ROWS, ["1", "0"]), CARD)
     assert curves.biomarker is not None
     assert curves.biomarker.tolist() == [1.0, 0.0]
-    assert curves_of(table_of(ROWS, ["1", "1"]), CARD)[0].biomarker is None
-    for values in (["1", ""], ["1", "2"], ["yes", "no"]):
+    for alike in (["1", "1"], ["1", ""]):
+        assert curves_of(table_of(ROWS, alike), CARD)[0].biomarker is None
+    for values in (["1", "2"], ["yes", "no"], ["", "0.5"]):
         with pytest.raises(InputError, match=r"\[K01\] covariate braf_mutant must be 0 or 1"):
             curves_of(table_of(ROWS, values), CARD)
+
+
+def test_an_avatar_of_unknown_status_has_the_share_of_its_tumour_type() -> None:
+    rows = [(f"X-{k}", *row[1:]) for k in range(1, 7) for row in (ROWS[0], ROWS[2])]
+    table = table_of(rows, ["1", "0", "0", "", "0", ""])
+    types = ["CM", "CM", "CM", "CM", "CRC", "CRC"]
+    curves, notices = curves_of(replace(table, avatars=table.avatars.assign(tumor_type=types)), CARD)
+    assert curves.biomarker is not None
+    assert curves.biomarker.tolist() == pytest.approx([1.0, 0.0, 0.0, 1 / 3, 0.0, 0.0])
+    assert any("not known of X-4, X-6" in notice.what for notice in notices)
 
 
 def test_a_drug_that_is_never_alone_is_told() -> None:

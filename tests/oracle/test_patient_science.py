@@ -13,7 +13,7 @@ from avatar_trials.card_files import load_benchmark, load_design
 from avatar_trials.cli import patients
 from avatar_trials.emulate.patient_levels import patient_levels
 from avatar_trials.emulate.patients import relative_volumes
-from avatar_trials.evidence.avatars_needed import avatars_needed
+from avatar_trials.evidence.avatars_needed import agreement_by_number
 from tests.made_patients import a_design, avatars_of, hierarchy
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
@@ -83,7 +83,7 @@ def test_few_avatars_rank_arms_less_surely_and_tell_no_less_of_one_patient() -> 
     the same and its limits wider as the root of their number; three mice each tell more than one."""
     population = hierarchy(20)
     avatars = avatars_of(population, 200)
-    found = avatars_needed(
+    found = agreement_by_number(
         avatars, population, np.zeros((1, 200)), a_design(), numbers=(30, 200), correlations=(0.0, 0.9)
     )
     table = by(found, "measure", "latent_correlation", "mice_per_avatar", "n_avatars")

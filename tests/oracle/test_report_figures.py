@@ -29,8 +29,8 @@ def test_observed_steps_and_numbers_at_risk_are_those_of_the_mice(inputs: Report
     mice = response_table(inputs.observed, rule=RULE, doubling=DOUBLING)
     responses = trial_response(inputs.trial, rule=RULE, doubling=DOUBLING)
     last = float(inputs.trial["day"].max())
-    figure = doubling.doubling_curves(responses, mice, ARMS, canvas.arm_colours(ARMS), last, LEVEL)
-    for axes, arm in zip(figure.axes, ARMS, strict=True):
+    drawn = doubling.doubling_curves(responses, mice, ARMS, canvas.arm_colours(ARMS), last, LEVEL)
+    for arm, axes in drawn.axes.items():
         own = mice[mice["arm"] == arm]
         curve = kaplan_meier(own["time_to_doubling_days"], own["doubled"])
         (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
@@ -48,8 +48,8 @@ def test_observed_steps_and_numbers_at_risk_are_those_of_the_mice(inputs: Report
 def test_emulated_curves_are_the_median_over_trials(inputs: ReportInputs) -> None:
     responses = trial_response(inputs.trial, rule=RULE, doubling=DOUBLING)
     last = float(inputs.trial["day"].max())
-    figure = doubling.doubling_curves(responses, None, ARMS, canvas.arm_colours(ARMS), last, LEVEL)
-    for j, axes in enumerate(figure.axes):
+    drawn = doubling.doubling_curves(responses, None, ARMS, canvas.arm_colours(ARMS), last, LEVEL)
+    for j, axes in enumerate(drawn.axes.values()):
         times, events = (responses[name].values[:, :, j] for name in ("time_to_doubling_days", "doubled"))
         (middle,) = [line for line in axes.lines if line.get_linewidth() == 1.8]
         days, shown = (np.asarray(x, dtype=float) for x in middle.get_data())
@@ -69,9 +69,9 @@ def not_doubled(time: Floats, event: NDArray[np.bool_], day: float) -> float:
 
 def test_spider_shows_each_mouse_and_the_emulated_median(inputs: ReportInputs) -> None:
     assert inputs.observed is not None
-    figure = spider.spider(inputs.trial, inputs.observed, ARMS, canvas.arm_colours(ARMS), LEVEL)
+    drawn = spider.spider(inputs.trial, inputs.observed, ARMS, canvas.arm_colours(ARMS), LEVEL)
     rows = inputs.observed.rows
-    for j, (axes, arm) in enumerate(zip(figure.axes, ARMS, strict=True)):
+    for j, (axes, arm) in enumerate(zip(drawn.axes.values(), ARMS, strict=True)):
         thin = [line for line in axes.lines if line.get_linewidth() == 0.6 and line.get_linestyle() == "-"]
         for line, (_, mouse) in zip(thin, rows[rows["arm"] == arm].groupby("mouse", sort=False), strict=True):
             volume = mouse["volume_mm3"].to_numpy(dtype=float)
@@ -92,8 +92,8 @@ def test_waterfall_shows_each_mouse_and_the_order_statistics(inputs: ReportInput
     assert inputs.observed is not None
     mice = response_table(inputs.observed, rule=RULE, doubling=DOUBLING)
     responses = trial_response(inputs.trial, rule=RULE, doubling=DOUBLING)
-    figure = waterfall.waterfall(responses, mice, ARMS, canvas.arm_colours(ARMS), LEVEL)
-    for j, (axes, arm) in enumerate(zip(figure.axes, ARMS, strict=True)):
+    drawn = waterfall.waterfall(responses, mice, ARMS, canvas.arm_colours(ARMS), LEVEL)
+    for j, (axes, arm) in enumerate(zip(drawn.axes.values(), ARMS, strict=True)):
         own = mice[mice["arm"] == arm].sort_values("depth_of_response_pct", ascending=False)
         bars = [bar for bar in axes.patches if isinstance(bar, Rectangle)]
         heights = [bar.get_height() for bar in bars]

@@ -11,8 +11,7 @@ import pytest
 import xarray as xr
 
 from avatar_trials.card_files import load_design, load_varied
-from avatar_trials.cli.populations import read_population
-from avatar_trials.emulate import population_of
+from avatar_trials.emulate import load_population, population_of
 from avatar_trials.problems import InputError
 from avatar_trials.stamp import read_netcdf
 from avatar_trials.sweeps import blocks, plan_sweep, run_sweep, sweep_table
@@ -111,7 +110,7 @@ def test_multiplicity_asks_for_more() -> None:
 
 
 def test_baskets_are_decided_alone_and_together() -> None:
-    population = read_population("pdxe").isel(draw=slice(0, 6))
+    population = load_population("pdxe").isel(draw=slice(0, 6))
     plan = plan_sweep(
         MELANOMA,
         {"cohort.tumor_type": [["CM", "CRC"]], "cohort.n": [6]},
@@ -159,7 +158,7 @@ def test_a_perfect_selector_lets_carriers_in(carrying: xr.Dataset) -> None:
 
 
 def test_a_selector_needs_a_biomarker() -> None:
-    few = read_population("pdxe_cm").isel(draw=slice(0, 4))
+    few = load_population("pdxe_cm").isel(draw=slice(0, 4))
     for vary in ({"cohort.biomarker_share": [0.5]}, {"selector": [{"sensitivity": 0.9, "specificity": 0.9}]}):
         with pytest.raises(InputError, match="calibrated without one"):
             plan_sweep(MELANOMA, vary, few)
@@ -170,7 +169,7 @@ def test_assurance_is_not_power_at_the_posterior_mean() -> None:
     plan = plan_sweep(
         MELANOMA,
         {"cohort.n": [100]},
-        read_population("pdxe_cm"),
+        load_population("pdxe_cm"),
         n_trials=250,
         worlds=["posterior", "posterior_mean"],
     )

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from avatar_trials.card_files import load_design
-from avatar_trials.cli.populations import read_population
 from avatar_trials.decision_rules import Selector
 from avatar_trials.designs import ArmSpec
-from avatar_trials.emulate import cohort_from_population, followed, visit_days
+from avatar_trials.emulate import cohort_from_population, followed, load_population, visit_days
 from avatar_trials.emulate.mice import Chance, luck
 from avatar_trials.emulate.trial import follow, measured_volumes, new_mice_under
 from avatar_trials.endpoints.paired import paired_log_rank
@@ -152,7 +151,7 @@ def test_mice_followed_in_stages_are_those_marched_to_the_end(
     monkeypatch.setattr(followed, "FIRST_STAGE", 1000)
     design = load_design("melanoma_braf_mek")
     days = visit_days(design.visits)
-    cohort = cohort_from_population(read_population("pdxe_cm"), 200, seed=1, tumor_type="CM", n_avatars=3)
+    cohort = cohort_from_population(load_population("pdxe_cm"), 200, seed=1, tumor_type="CM", n_avatars=3)
     streams = {a: Recorded(stream(5, a)) for a in cohort.avatars}
     of_cohort = luck(5, "cohort")
     spec = ArmSpec(name=arm)
@@ -182,7 +181,7 @@ def test_mice_followed_in_stages_fare_as_in_trials() -> None:
     """Several stages, other luck: response, depth and follow-up as in emulated trials."""
     design = load_design("melanoma_braf_mek")
     days = visit_days(design.visits)
-    cohort = cohort_from_population(read_population("pdxe_cm"), 500, seed=1, tumor_type="CM", n_avatars=10)
+    cohort = cohort_from_population(load_population("pdxe_cm"), 500, seed=1, tumor_type="CM", n_avatars=10)
     spec = ArmSpec(name="encorafenib")
     responding, last = np.zeros(5000), np.zeros(5000)
     for left in followed.followed(

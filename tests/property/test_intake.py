@@ -164,3 +164,22 @@ def test_any_bytes_get_an_answer(content: bytes, name: str, tmp_path: Path) -> N
     for prefix in (b"", b"avatar,arm,day,volume_mm3\n", b"PK\x03\x04"):
         path.write_bytes(prefix + content)
         assert check_volumes(path)
+
+
+def test_a_dose_in_combinations_is_called_by_its_single_agent(tmp_path: Path) -> None:
+    """Only in arms of several drugs, only of its tumour type; the mice and volumes stay."""
+    lines = [
+        f"{avatar},{arm},{avatar} {arm},{day},200,{kind}"
+        for avatar, kind in (("P-1", "PDAC"), ("C-1", "CM"))
+        for arm in ("b", "b-low", "b + a", "z + b")
+        for day in (0, 4)
+    ]
+    text = "\n".join(["avatar,arm,mouse,day,volume_mm3,tumor_type", *lines])
+    (tmp_path / "v.csv").write_text(text, "utf-8")
+    table = read_volumes(tmp_path / "v.csv")
+    dosed = table.dosed_in_combinations("pdac", "B", "B-LOW")
+    arms = dosed.rows.groupby("avatar")["arm"].unique().map(list).to_dict()
+    assert arms == {"C-1": ["a + b", "b", "b + z", "b-low"], "P-1": ["a + b-low", "b", "b-low", "b-low + z"]}
+    assert len(dosed.rows) == len(table.rows)
+    with pytest.raises(InputError, match="no single agent 'b-high'"):
+        table.dosed_in_combinations("PDAC", "b", "b-high")

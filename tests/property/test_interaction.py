@@ -163,6 +163,7 @@ def test_a_relation_is_the_closest_of_any_two_drugs_in_any_order() -> None:
     assert CARD.relation("binimetinib + LDE225 + trametinib") == RELATIONS[0]
     assert CARD.relation("binimetinib + LDE225") == RELATIONS[2]
     assert CARD.relation("binimetinib + drug X") == RELATIONS[3]
+    assert CARD.relation("ribociclib + LGX818") == RELATIONS[1]
 
 
 @settings(max_examples=30)

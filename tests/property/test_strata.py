@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,8 @@ from avatar_trials.designs import Biomarker
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
 from avatar_trials.evidence.combinations import Combination, study_of
 from avatar_trials.evidence.strata import Strata, strata_of, stratum_rows
+from avatar_trials.intake.covariates import with_carriers
+from avatar_trials.problems import InputError
 from tests.combination_panel import panel
 
 MARKER = Biomarker(name="G", column="G", positive=("mutated", "1"), tumor_type="cm", source="s")
@@ -74,3 +78,22 @@ def test_a_stratum_does_not_know_the_other_avatars(seed: int, carriers: set[str]
 def test_a_biomarker_of_another_tumour_type_has_no_rows() -> None:
     strata = Strata("G", "CRC", frozenset(AVATARS), frozenset())
     assert len(stratum_rows(COMBINATION, {"p": outcomes(1)}, [strata], "")) == 0
+
+
+def test_carriers_enter_a_table_by_name_and_only_in_their_tumour_type() -> None:
+    table = panel()
+    types = ["CRC", "CM", "cm", "CM", *["CM"] * (len(table.avatars) - 4)]
+    typed = replace(table, avatars=table.avatars.assign(tumor_type=types))
+    names = list(typed.avatars.index)
+    facts = pd.DataFrame({"G": ["mutated", "mutated", "0"]}, index=[names[0], names[2], names[3]])
+    joined = with_carriers(typed, MARKER, facts.iloc[::-1], "braf_mutant")
+    np.testing.assert_array_equal(joined.avatars["braf_mutant"].iloc[:5], [0.0, np.nan, 1.0, 0.0, np.nan])
+    assert joined.sha256 == typed.sha256
+    other = with_carriers(typed, MARKER, facts.assign(G=["mutated", "0", "mutated"]), "braf_mutant")
+    assert len({typed.covariates_sha256, joined.covariates_sha256, other.covariates_sha256}) == 3
+
+
+def test_a_biomarker_that_all_avatars_have_alike_is_refused() -> None:
+    facts = pd.DataFrame({"G": "mutated"}, index=panel().avatars.index)
+    with pytest.raises(InputError, match=r"\[S11\] biomarker G: its effect cannot be calibrated"):
+        with_carriers(panel(), MARKER, facts, "braf_mutant")

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy import stats
 
 from avatar_trials.card_files import load_design, load_varied
-from avatar_trials.cli.populations import read_population
+from avatar_trials.emulate import load_population
 from avatar_trials.problems import InputError
 from avatar_trials.sweeps import (
     Plan,
@@ -40,7 +40,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def population() -> xr.Dataset:
-    return read_population("pdxe_cm").isel(draw=slice(0, 12))
+    return load_population("pdxe_cm").isel(draw=slice(0, 12))
 
 
 @pytest.fixture(scope="module")
