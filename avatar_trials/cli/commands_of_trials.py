@@ -42,7 +42,6 @@ def run(
     gates.csv, checks/ and report.html, prints the readout table and the path of the report.
     """
     from avatar_trials.cli import flow
-    from avatar_trials.report import format_readout
 
     chosen = design_of(design)
     card = flow.model_of(chosen, folder_of(design))
@@ -53,6 +52,8 @@ def run(
         covariates=covariates,
         reads=files_of(design, chosen),
     )
+    from avatar_trials.report import format_readout
+
     print(format_readout(result.emulated, result.observed, arms=chosen.arm_names))
     if chosen.mechanism:
         print(f"SCENARIO: {chosen.mechanism.words}.")
@@ -101,7 +102,6 @@ def calibrate(
     ] = None,
 ) -> None:
     """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass."""
-    from avatar_trials.calibrate import gates_of, require_passed
     from avatar_trials.cli import flow
 
     chosen = design_of(design)
@@ -127,6 +127,8 @@ def calibrate(
 
         what = HoldOut(hold_out, *details)
         table, _ = together(measured, lambda: require_sound(what))
+        from avatar_trials.calibrate import require_passed
+
         result = scored(table, what, chosen, card, out, say=say, reads=reads)
         print(result.gates[["fold", "check", "value", "limit", "passed"]].to_string(index=False))
         print(printed(result.scores))
@@ -134,7 +136,10 @@ def calibrate(
             print(f"Written: {path}")
         require_passed(result.gates)
         return
-    tree = flow.calibrated(measured(), chosen, card, out, say=say)
+    table = measured()
+    from avatar_trials.calibrate import gates_of, require_passed
+
+    tree = flow.calibrated(table, chosen, card, out, say=say)
     print(gates_of(tree)[["check", "value", "limit", "passed"]].to_string(index=False))
     print(f"Written: {out}")
     require_passed(gates_of(tree))
