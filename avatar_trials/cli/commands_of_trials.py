@@ -39,7 +39,8 @@ def run(
     """The main job: calibrate, emulate, read out, compare, report.
 
     Writes posterior.nc, trial.nc, readout.csv, readout_observed.csv, agreement_*.csv, response.csv, parameters.csv,
-    gates.csv, checks/ and report.html, prints the readout table and the path of the report.
+    gates.csv, checks/ and report.html, prints the readout table and the path of the report. About 6 minutes for 33
+    avatars in 4 arms, an hour for 2,000 mice in all; progress is shown, and a run that was killed goes on.
     """
     from avatar_trials.cli import flow
 
@@ -101,7 +102,10 @@ def calibrate(
         ),
     ] = None,
 ) -> None:
-    """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass."""
+    """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass.
+
+    About 5 minutes for 33 avatars in 4 arms; progress is shown, and a calibration that was killed goes on.
+    """
     from avatar_trials.cli import flow
 
     chosen = design_of(design)
