@@ -22,11 +22,17 @@ def free_bytes() -> int | None:
     return min(known) if known else None
 
 
-def require_memory(needed: float, what: str, fix: str) -> None:
-    """Raise ResourceError where `what` needs more bytes than are free."""
+def require_memory(needed: float, what: str, fix: str, *, of: tuple[int, str] | None = None) -> None:
+    """Raise ResourceError where `what` needs more bytes than are free.
+
+    `of`: how many of what the bytes go with, as (1000, "avatars"); the most that would fit is told.
+    """
     free = free_bytes()
     if free is not None and needed > USABLE * free:
         told = f"{what} needs about {shown(needed)} of memory; {shown(free)} are free here"
+        most = 0 if of is None else int(of[0] * USABLE * free / needed)
+        if of is not None and most:
+            told += f", enough for about {most:,} {of[1]}"
         raise ResourceError(Problem("R01", "error", told, fix))
 
 

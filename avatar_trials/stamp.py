@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
@@ -65,14 +66,19 @@ def write_atomic(path: Path | str, writer: Callable[[Path], object]) -> None:
     if target.exists() and not target.is_file():
         raise OSError(f"{path} is not a regular file and is left as it is")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with place_for(target) as temporary:
-        temporary.touch()
-        writer(temporary)
-        if target.exists():
-            os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
-        _sync(temporary)
-        os.replace(temporary, target)
-    _sync(target.parent)
+    try:
+        with place_for(target) as temporary:
+            temporary.touch()
+            writer(temporary)
+            if target.exists():
+                os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+            _sync(temporary)
+            os.replace(temporary, target)
+        _sync(target.parent)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # a full disk does not say what was written
+            error.filename = str(path)
+        raise
 
 
 def make_stamp(**facts: Any) -> dict[str, Any]:
@@ -134,8 +140,12 @@ def write_netcdf(
     manifest = manifest_path(target)
     before = manifest.read_text("utf-8") if manifest.is_file() and target.is_file() else ""
 
+    # In memory first: on a disk that fills up libhdf5 ends the process by a segmentation fault.
+    content = io.BytesIO()
+    plain.to_netcdf(content, engine="h5netcdf", encoding=encoding)
+
     def writer(temporary: Path) -> None:
-        plain.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        temporary.write_bytes(content.getbuffer())
         # Until the rename both the old and the new content are vouched for: no moment has a file that is refused.
         write_atomic(manifest, lambda file: file.write_text(f"{_line(temporary, target)}{before}", "utf-8"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -154,6 +155,7 @@ def _write(file: Path, trace: Any, sampling: Sampling, columns: dict[str, Any], 
 
     def fill(temporary: Path) -> None:
         table = np.lib.format.open_memmap(temporary, "w+", np.float64, (sampling.draws, width))
+        _require_disk(temporary)
         for name, (first, shape) in columns.items():
             source = (
                 stats.column(name.removeprefix(SAMPLER)) if name.startswith(SAMPLER) else drawn.column(name)
@@ -166,6 +168,13 @@ def _write(file: Path, trace: Any, sampling: Sampling, columns: dict[str, Any], 
     write_atomic(file, fill)
     line = f"{sha256_of(file)}  {file.name}\n"
     write_atomic(manifest_path(file), lambda temporary: temporary.write_text(line, "utf-8"))
+
+
+def _require_disk(file: Path) -> None:
+    """Take all of a file's place on disk: OSError now, where a mapped file would end the process by a bus error."""
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
 
 
 def _is_whole(file: Path) -> bool:

@@ -17,6 +17,7 @@ from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_strategies import compare_strategies
 from avatar_trials.cli.commands_of_sweeps import sweep
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
+from avatar_trials.cli.commands_of_verification import verify
 from avatar_trials.cli.commands_of_volumes import certainty, check, metrics, response
 
 GROUPS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
@@ -59,6 +60,7 @@ GROUPS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
     "Files": (
         (inspect, "inspect out/posterior.nc"),
         (schema, "schema -o schemas"),
+        (verify, "verify -o verification"),
     ),
 }
 """Group of commands -> each command with an example of its use."""

@@ -43,8 +43,8 @@ def compare_strategies(
 ) -> None:
     """Compare treatment strategies on the same avatars: preemptive, reactive, adaptive, triggered by an assay.
 
-    Writes strategies.nc, strategies.csv and strategy_differences.csv, and strategy_checks.csv of a design with checks
-    (a failed check is told, not an error).
+    Writes strategies.html, strategies.nc, strategies.csv and strategy_differences.csv, and strategy_checks.csv of a
+    design with checks (a failed check is told, not an error).
     """
     from avatar_trials.card_files import load_strategies
     from avatar_trials.cli import strategy_comparisons as comparisons

@@ -98,7 +98,7 @@ def sweep(
     plan, drawn_from = sweeps.sweep_plan(
         design, vary or [], population, worlds=listed(worlds), seed=seed, chunk=chunk
     )
-    engine = sweeps.engine_of(workers, scheduler)
+    engine = sweeps.engine_of(plan, workers, scheduler)
     if dry_run:
         print(sweeps.priced(plan, trials, workers))
         return

@@ -182,7 +182,7 @@ def emulate(
             say(
                 "n_avatars and biomarker_share are of new avatars: the posterior's own are emulated, all of them"
             )
-        trial = trials.emulated(tree, chosen, card, out)
+        trial = trials.emulated(tree, chosen, card, out, posterior=posterior)
     elif population is not None and posterior is None:
         trial = trials.emulated_from_population(population, chosen, out)
     else:

@@ -19,6 +19,7 @@ from avatar_trials.cli.outputs import (
     PARAMETERS,
     POPULATION,
     POSTERIOR,
+    PROVENANCE,
     READOUT,
     READOUT_OBSERVED,
     REPORT,
@@ -29,9 +30,10 @@ from avatar_trials.cli.outputs import (
     posterior_files,
     require_writable,
 )
+from avatar_trials.cli.provenance import sign
 from avatar_trials.cli.readings import Readings, readings, rules_of, write_readings
 from avatar_trials.cli.reports import reported
-from avatar_trials.cli.trials import emulated
+from avatar_trials.cli.trials import emulated, stamp_of_what_is_read
 from avatar_trials.designs import TrialDesign
 from avatar_trials.intake import GrowthTable, load_panel, read_volumes
 from avatar_trials.intake.covariates import read_covariates, with_carriers
@@ -43,7 +45,17 @@ Say = Callable[[str], None]
 
 def run_files(folder: Path) -> list[Path]:
     """What a run writes."""
-    tables = (READOUT, READOUT_OBSERVED, RESPONSE, POPULATION, INDIVIDUAL, PARAMETERS, GATES, REPORT)
+    tables = (
+        READOUT,
+        READOUT_OBSERVED,
+        RESPONSE,
+        POPULATION,
+        INDIVIDUAL,
+        PARAMETERS,
+        GATES,
+        REPORT,
+        PROVENANCE,
+    )
     return [
         *posterior_files(folder / POSTERIOR),
         *netcdf_files(folder / TRIAL),
@@ -201,7 +213,7 @@ def write_run(
         else "GATES FAILED"
     )
     say(f"emulating {design.replicates:,} replicate trials")
-    trial = emulated(tree, design, card, folder / TRIAL)
+    trial = emulated(tree, design, card, folder / TRIAL, posterior=folder / POSTERIOR)
     rules = rules_of(trial)
     result = readings(trial, table, rules)
     write_readings(result, table, rules, folder)
@@ -209,4 +221,8 @@ def write_run(
     checks = checked(tree, card, design, trial, table, rules)
     write_checks(checks, folder / CHECKS)
     say("writing the report")
-    return result, reported(design, card, tree, trial, table, result, folder / REPORT, checks)
+    page = reported(design, card, tree, trial, table, result, folder / REPORT, checks)
+    written = (READOUT_OBSERVED, RESPONSE, POPULATION, INDIVIDUAL, PARAMETERS, GATES, REPORT)
+    sign([folder / READOUT], stamp_of_what_is_read(trial, folder / TRIAL, "readout"))
+    sign([folder / name for name in written], stamp_of_what_is_read(trial, folder / TRIAL, "run"))
+    return result, page

@@ -15,6 +15,7 @@ from avatar_trials.emulate.graded_mice import GradedMice
 from avatar_trials.emulate.hierarchy import Population
 from avatar_trials.emulate.mice import Chance, Mice, luck
 from avatar_trials.emulate.patient_levels import PatientLevels, patient_levels
+from avatar_trials.emulate.room import require_room_for_patients
 from avatar_trials.emulate.trial import new_mice_under
 from avatar_trials.kinetics import clones
 from avatar_trials.patient_cards import DAYS_PER_MONTH, Patients
@@ -45,7 +46,7 @@ def emulate_patients(
     (trial, patient). Each patient is seen in every arm (as avatars are), with the same luck. A lesion's rates are its
     levels, over the time scale; between-mouse differences, wander and calipers are the mice's own. `chosen`: patients
     are like these avatars and not like all of the hierarchy (`patient_levels`). Raises InputError for a design without
-    [patients], with a course or with a mechanism.
+    [patients], with a course or with a mechanism; ResourceError where memory does not hold them.
     """
     scenario = require_patients(design)
     seed = design.seed if seed is None else seed
@@ -54,6 +55,7 @@ def emulate_patients(
     days = np.append(
         0.0, np.arange(scenario.assessment_days, scenario.horizon_days + 1e-9, scenario.assessment_days)
     )
+    require_room_for_patients(shape[0], len(names), len(design.arms), len(days))
     lesions = [levels.lesion(number) for number in range(scenario.lesions)]
     diameters = [_baseline(levels, number, seed) for number in range(scenario.lesions)]
     founded = stream_of(names, shape[0], seed, "founders")

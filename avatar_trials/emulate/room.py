@@ -1,4 +1,4 @@
-"""When a design's mice are seen, and whether the trials of all of them fit into memory."""
+"""When a design's mice are seen, and whether its trials of mice and patients fit into memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 # A reading and its twin's are 16 bytes, and once more when the trial is read back from its file (measured: 2.1 in all).
 BYTES_OF_A_READING = 2.2 * 16
 BYTES_OF_A_MOUSE = 9
+# A patient's sum of diameters, of one arm's lesions at a time, the readings' errors, and copies (measured: 57).
+BYTES_OF_AN_ASSESSMENT = 60
 # An avatar's own levels: growth and a few more, and kill, slowing and spread (or resistance) by drug.
 LEVELS_OF_AN_AVATAR, LEVELS_BY_DRUG = 4, 3
 
@@ -40,4 +42,15 @@ def require_room(design: TrialDesign, n_avatars: int, n_drugs: int, *, n_trials:
         trial_bytes(trials, n_avatars, arms, visits, n_drugs),
         f"{trials:,} trials x {n_avatars:,} avatars x {arms} arms x {visits:,} visits",
         "Write fewer replicates, or fewer n_avatars or visits, in the design",
+        of=(trials, "trials"),
+    )
+
+
+def require_room_for_patients(n_trials: int, n_patients: int, n_arms: int, n_assessments: int) -> None:
+    """Raise ResourceError where memory does not hold so many patients, each seen in every arm."""
+    require_memory(
+        float(n_trials) * n_patients * n_arms * n_assessments * BYTES_OF_AN_ASSESSMENT,
+        f"{n_trials:,} trials x {n_patients:,} patients x {n_arms} arms x {n_assessments:,} assessments",
+        "Write fewer replicates, patients (n_avatars) or assessments in the design",
+        of=(n_trials, "trials"),
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import io
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from avatar_trials.arms import canonical_arm
-from avatar_trials.problems import InputError, Problem
+from avatar_trials.intake.cells import text_cells
+from avatar_trials.intake.files import decode, read_bytes
+from avatar_trials.intake.findings import Findings
+from avatar_trials.problems import InputError
 
 NEEDED = ("arm", "time_months", "event")
-MOST_BYTES = 20_000_000
+DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -29,59 +32,57 @@ class ClinicalTable:
 def read_clinical(path: Path) -> ClinicalTable:
     """Read a CSV with columns arm, time_months, event (1 or 0); others are left aside, but rows whose `endpoint` is
     given and not PFS. Raises InputError with every problem and its line."""
-    shown = str(path)
-    if not path.is_file():
-        raise InputError(Problem("F10", "error", "no such file", "Give a CSV of patients", shown))
-    if path.stat().st_size > MOST_BYTES:
-        raise InputError(Problem("F11", "error", "too long for a table of patients", "", shown))
-    try:
-        frame = pd.read_csv(
-            io.StringIO(path.read_bytes().decode("utf-8-sig")), dtype=str, keep_default_na=False
-        )
-    except UnicodeDecodeError:
-        raise InputError(Problem("F01", "error", "not UTF-8 text", "Save it as UTF-8", shown)) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        what = f"not a CSV table: {str(error).splitlines()[0]}"
-        raise InputError(Problem("F02", "error", what, "Save it as CSV", shown)) from None
-    missing = [name for name in NEEDED if name not in frame]
+    findings = Findings(str(path))
+    raw = read_bytes(path, findings)
+    text = None if raw is None else decode(raw, findings)
+    cells = None if text is None else text_cells(text, findings)
+    if cells is None:
+        raise InputError(findings.problems)
+    header = [name.strip() for name in cells.header]
+    missing = [name for name in NEEDED if name not in header]
     if missing:
-        what = f"no column {', '.join(missing)}"
-        raise InputError(
-            Problem("H01", "error", what, f"A table of patients has {', '.join(NEEDED)}", shown, 1)
-        )
-    if "endpoint" in frame:
-        frame = frame[frame["endpoint"].str.casefold().isin(["pfs", ""])]
-    months = pd.to_numeric(frame["time_months"], errors="coerce")
-    problems = [
-        Problem(
-            "V10",
-            "error",
-            f"time_months {frame['time_months'][i]!r}: expected a number of at least 0",
-            "",
-            shown,
-            i + 2,
-        )
-        for i in frame.index[~(np.isfinite(months) & (months >= 0))]
-    ]
-    problems += [
-        Problem("V11", "error", f"event {frame['event'][i]!r}: expected 1 or 0", "", shown, i + 2)
-        for i in frame.index[~frame["event"].isin(["0", "1"])]
-    ]
-    arms: list[str] = []
-    for i, name in frame["arm"].items():
-        try:
-            arms.append(canonical_arm(name))
-        except ValueError as error:
-            problems.append(Problem("V15", "error", f"arm {name!r}: {error}", "", shown, int(str(i)) + 2))
-    if problems:
-        raise InputError(problems)
-    if frame.empty:
-        raise InputError(Problem("V16", "error", "no patient in it", "", shown))
-    of_arm = np.array(arms)
-    event = (frame["event"] == "1").to_numpy()
-    names = list(dict.fromkeys(arms))
+        fix = f"A table of patients has {', '.join(NEEDED)}"
+        findings.error("H01", f"no column {', '.join(missing)}", fix, line=cells.header_line)
+    for name in NEEDED:
+        if header.count(name) > 1:
+            findings.error(
+                "C60", f"column {name!r} appears twice", "Keep one of them", line=cells.header_line
+            )
+    if findings.refused:
+        raise InputError(findings.problems)
+    months: dict[str, list[float]] = {}
+    event: dict[str, list[bool]] = {}
+    for line, row in zip(cells.lines, cells.rows, strict=True):
+        cell = {name: value.strip() for name, value in zip(header, row, strict=True)}
+        if cell.get("endpoint", "").casefold() not in ("", "pfs"):
+            continue
+        arm, time = _arm(cell["arm"], line, findings), _months(cell["time_months"])
+        if time is None:
+            what = f"time_months {cell['time_months']!r}: expected a number of at least 0"
+            findings.error("V10", what, line=line)
+        if cell["event"] not in ("0", "1"):
+            findings.error("V11", f"event {cell['event']!r}: expected 1 or 0", line=line)
+        months.setdefault(arm, []).append(0.0 if time is None else time)
+        event.setdefault(arm, []).append(cell["event"] == "1")
+    if not months:
+        findings.error("V16", "no patient in it", "Give a row for each patient")
+    if findings.refused:
+        raise InputError(findings.problems)
     return ClinicalTable(
-        {name: months.to_numpy(dtype=float)[of_arm == name] for name in names},
-        {name: event[of_arm == name] for name in names},
+        {arm: np.array(values) for arm, values in months.items()},
+        {arm: np.array(values) for arm, values in event.items()},
         path.name,
     )
+
+
+def _months(text: str) -> float | None:
+    value = float(text) if DECIMAL.fullmatch(text) else math.nan
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _arm(name: str, line: int, findings: Findings) -> str:
+    try:
+        return canonical_arm(name)
+    except ValueError as error:
+        findings.error("V15", f"arm {name!r}: {error}", line=line)
+        return ""

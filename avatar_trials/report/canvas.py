@@ -18,6 +18,7 @@ import matplotlib
 import matplotlib.font_manager
 import matplotlib.style
 import numpy as np
+import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
@@ -138,12 +139,18 @@ def grid(
 
 def svg(figure: Figure, alt: str, part: Bbox | None = None) -> Image:
     """The figure, or a part of it in inches, as SVG: sharp at any size; for figures of few marks."""
-    return _image(figure, "svg", "image/svg+xml", alt, {"Date": None, "Creator": None}, part)
+    return _address(_drawn(figure, "svg", {"Date": None, "Creator": None}, part), "image/svg+xml", alt)
 
 
 def png(figure: Figure, alt: str) -> Image:
-    """The figure as PNG at twice the page's resolution; for figures of many marks."""
-    return _image(figure, "png", "image/png", alt, {"Software": None})
+    """The figure as PNG of 256 colours at twice the page's resolution; for figures of many marks."""
+    drawn = io.BytesIO(_drawn(figure, "png", {"Software": None}))
+    small = io.BytesIO()
+    with PIL.Image.open(drawn) as image:
+        image.convert("RGB").quantize(256, PIL.Image.Quantize.MEDIANCUT, dither=PIL.Image.Dither.NONE).save(
+            small, "png", optimize=True
+        )
+    return _address(small.getvalue(), "image/png", alt)
 
 
 def svg_bytes(figure: Figure) -> bytes:
@@ -151,11 +158,8 @@ def svg_bytes(figure: Figure) -> bytes:
     return _drawn(figure, "svg", {"Date": None, "Creator": None})
 
 
-def _image(
-    figure: Figure, kind: str, mime: str, alt: str, metadata: dict[str, None], part: Bbox | None = None
-) -> Image:
-    drawn = base64.b64encode(_drawn(figure, kind, metadata, part)).decode("ascii")
-    return Image(f"data:{mime};base64,{drawn}", alt)
+def _address(content: bytes, mime: str, alt: str) -> Image:
+    return Image(f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}", alt)
 
 
 def _drawn(figure: Figure, kind: str, metadata: dict[str, None], part: Bbox | None = None) -> bytes:

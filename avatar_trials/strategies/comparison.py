@@ -20,6 +20,7 @@ from avatar_trials.strategies.engine import REASONS, Followed, Plan, follow
 from avatar_trials.strategies.fates import fates
 from avatar_trials.strategies.history import Strategy
 from avatar_trials.strategies.progression_watch import OF_NADIR
+from avatar_trials.strategies.room import require_room
 from avatar_trials.strategies.tumours import Tumours
 from avatar_trials.strategy_designs import CaliperSpec, Monitoring, Scoring, StrategyDesign
 
@@ -53,8 +54,9 @@ def compare_strategies(
     chosen = strategies_of(design) if strategies is None else list(strategies)
     seed = design.seed if seed is None else seed
     days = visit_days(design.visits)
-    names = cohort.avatars if cohort else tuple(f"avatar {number + 1}" for number in range(design.n_avatars))
     draws = cohort.n_trials if cohort else 1
+    require_room(design, len(chosen), len(cohort.avatars) if cohort else design.n_avatars, draws)
+    names = cohort.avatars if cohort else tuple(f"avatar {number + 1}" for number in range(design.n_avatars))
     monitoring = design.monitoring if cohort is None else _calibrated_caliper(design.monitoring, cohort)
     plan = Plan(days, monitoring, design.scoring, design.stopping, design.toxicity)
     parts, at_a_time = [], max(1, mice_at_a_time // draws)

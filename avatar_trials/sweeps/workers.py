@@ -6,8 +6,10 @@ that is lost loses nothing: its pieces are done by another.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -62,7 +64,8 @@ def processes(n: int) -> Engine:
                 while waiting or running:
                     while waiting and len(running) < 2 * n:
                         named = waiting.pop()
-                        running[pool.submit(work_done, named[1])] = named
+                        with _interrupts_held():
+                            running[pool.submit(work_done, named[1])] = named
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         text = future.result()
                         losses = 0
@@ -78,6 +81,19 @@ def processes(n: int) -> Engine:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     return engine
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal: those started here never see it, and this one after the block."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:

@@ -249,6 +249,46 @@ def test_what_memory_does_not_hold_is_told_before_it_is_made(
     assert "Write fewer replicates" in line
 
 
+@pytest.mark.bad_input(93)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("compare-strategies", "every_strategy", "--avatars", "1000000"),
+            "1,000,000 avatars x 16 strategies x 119 visits x 2 drugs needs about 126 GB of memory; 16 GB are free "
+            "here, enough for about 114,068 avatars. Take fewer avatars",
+        ),
+        (
+            ("sweep", "melanoma_braf_mek", "--vary", "n=9999", "--chunk", "9999", "--workers", "8"),
+            "a block of 9,999 trials of 9,999 avatars in each of 8 processes needs about 848 GB of memory; 16 GB are "
+            "free here, enough for about 169 trials in a block. Put fewer trials in a block (--chunk)",
+        ),
+    ],
+)
+def test_the_largest_that_memory_holds_is_told(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda: 16 * 10**9)
+    (line,) = refused(3, *arguments)
+    assert told in line
+
+
+@pytest.mark.bad_input(93)
+def test_patients_that_memory_does_not_hold(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside avatars that it does hold."""
+    drawn = emulate.cohort_for
+
+    def drawn_then_full(*arguments: Any, **more: Any) -> Any:
+        cohort = drawn(*arguments, **more)
+        monkeypatch.setattr(memory, "free_bytes", lambda: 10**7)
+        return cohort
+
+    monkeypatch.setattr(emulate, "cohort_for", drawn_then_full)
+    *_, line = refused(3, "patients", "columbus_melanoma", "--population", "pdxe_cm")
+    assert "trials x 99 patients x 3 arms x 20 assessments needs about" in line
+    assert "10 MB are free here, enough for about 25 trials" in line
+
+
 def test_memory_is_asked_of_the_machine() -> None:
     free = memory.free_bytes()
     assert free is None or 10**6 < free < 10**15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import xarray as xr
 
 from avatar_trials import stamp
 from avatar_trials.stamp import StampError, read_netcdf, read_stamp, write_atomic, write_netcdf
+from tests.little_disk import no_file_longer_than
 
 
 def trial(seed: int = 0) -> xr.Dataset:
@@ -244,18 +246,12 @@ def test_a_failed_writer_leaves_the_old_file_and_nothing_else(
     assert path.read_text("utf-8") == "old"
 
 
-def test_a_failed_write_of_a_trial_leaves_the_old_one_readable(
-    written: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("room", [0, 5000])
+def test_a_disk_that_fills_up_leaves_the_old_trial_readable(written: Path, room: int) -> None:
+    """Not of one file's failing: the operating system lets no file grow further."""
     before = files_in(written.parent)
-
-    def full(self: xr.DataTree, path: Path, **_: object) -> None:
-        fail_midway(path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(xr.DataTree, "to_netcdf", full)
-        with pytest.raises(OSError, match="disk full"):
-            write_netcdf(trial(1), written, {})
+    with no_file_longer_than(room), pytest.raises(OSError, match=re.escape(f"{written.name}")):
+        write_netcdf(trial(1), written, {})
     assert files_in(written.parent) == before
     xr.testing.assert_equal(read_netcdf(written, kind="trial"), trial())
 

@@ -330,13 +330,6 @@ def test_nothing_of_a_workplace_is_committed() -> None:
     assert found == []
 
 
-def test_the_notebook_runs(frozen_file: Path) -> None:
-    out = python("notebooks/first_look.py", AVATAR_TRIALS_POSTERIOR=str(frozen_file))
-    assert "SYNTHETIC" in out
-    assert "mu_r" in out
-    assert "encorafenib" in out.split("time_to_doubling_days")[-2]
-
-
 def test_the_script_that_compares_arms_runs(frozen_file: Path) -> None:
     out = python("trial_designs/compare_arms.py", frozen_file, "melanoma_braf_mek", "20")
     assert all(arm in out for arm in load_design("melanoma_braf_mek").arm_names)
