@@ -189,7 +189,6 @@ def write_run(
     """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass, and
     OutputError where a file cannot be written or is the volumes or one of those that `reads` names. A posterior that an
     earlier run calibrated on the same is taken up."""
-    from avatar_trials.calibrate import gates_of, population_parameters, require_passed
     from avatar_trials.emulate import require_room
 
     require_writable(run_files(folder), reads=(volumes, covariates, *reads))
@@ -202,6 +201,9 @@ def write_run(
     )
     for notice in table.notices:
         say(str(notice))
+    # Loads the sampler, which takes seconds: after all that can be wrong with what was given.
+    from avatar_trials.calibrate import gates_of, population_parameters, require_passed
+
     tree = finished(table, design, card, folder / POSTERIOR, say=say)
     if tree is None:
         tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
