@@ -1,0 +1,276 @@
+"""Whether the tests feel small faults planted in the rooms of formulas, one at a time.
+
+    uv run python -m tools.mutation_testing --sample 300 --seed 1 --out mutants.csv
+    uv run python -m tools.mutation_testing --sample 300 --seed 1 --out mutants.csv --again   # survivors only
+
+A seeded sample of faults (`tools/mutations.py`) in `endpoints` and `kinetics`. The tests run once, noting the lines
+that each of them touches (`--map` keeps them). Then every fault is planted in a copy of the tree, and the tests that
+touch its lines run, the quickest first, up to BUDGET_S CPU seconds of them; if none fails, the others that touch its
+file, up to BUDGET_S more. Killed: a test fails, or the tests take TIMES as long as without the fault. A fault that no
+test touches survives. One row a fault is written as it is done; a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import csv
+import dataclasses
+import importlib
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from py_compile import PycInvalidationMode
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+
+from tools.mutations import Mutation, mutations
+from tools.touched_lines import TouchedLines, cpu_seconds
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("avatar_trials/endpoints", "avatar_trials/kinetics")
+SUITE = ("property", "oracle", "golden", "hostile", "journeys", "recovery")
+COLUMNS = ("file", "line", "column", "function", "before", "after", "outcome", "by", "seconds")
+HEAVY = (
+    "numpy",
+    "scipy.stats",
+    "scipy.optimize",
+    "pandas",
+    "xarray",
+    "h5netcdf",
+    "pydantic",
+    "rich",
+    "typer",
+)
+QUIET = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+BUDGET_S, TIMES, GRACE_S, WALL_TIMES = 60.0, 4.0, 20.0, 10.0
+
+Plan = list[tuple[str, float]]
+
+
+def faults() -> list[tuple[str, Mutation]]:
+    """Every fault of both rooms, with its file."""
+    files = [path for room in ROOMS for path in sorted((ROOT / room).glob("*.py"))]
+    return [
+        (path.relative_to(ROOT).as_posix(), one)
+        for path in files
+        for one in mutations(path.read_text("utf-8"))
+    ]
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the checkout's files, compiled so that a changed source is seen."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    compileall.compile_dir(
+        folder / "avatar_trials", quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH
+    )
+    return folder
+
+
+def in_a_child(work: Callable[[], int], limit_s: float) -> tuple[int, float]:
+    """Exit code of `work` done in a forked process of its own group, and its CPU seconds.
+
+    It is killed (a negative exit code) after `limit_s` CPU seconds, or WALL_TIMES as long by the clock.
+    """
+    start, ends = cpu_seconds(), time.monotonic() + WALL_TIMES * limit_s
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), math.ceil(limit_s) + 5))
+        code = 70
+        try:
+            code = work()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            if code == 70:
+                traceback.print_exc()
+            os._exit(code)
+    done = status = 0
+    while not done:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if time.monotonic() > ends:
+            os.killpg(child, signal.SIGKILL)
+            ends = math.inf
+        time.sleep(0.02)
+    return os.waitstatus_to_exitcode(status), cpu_seconds() - start
+
+
+class FirstFailure:
+    """Notes what failed first, and keeps hypothesis from shrinking it."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        settings.register_profile(
+            "mutants", settings(), phases=(Phase.explicit, Phase.generate), print_blob=False
+        )
+        settings.load_profile("mutants")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.target.write_text(report.nodeid, "utf-8")
+
+
+def tested(tree: Path, arguments: Iterable[str], plugin: object) -> int:
+    """Exit code of pytest in `tree`, quietly."""
+    os.chdir(tree)
+    sys.path.insert(0, str(tree))
+    os.environ["PYTHONPATH"] = str(tree)
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    sys.dont_write_bytecode = True
+    with (tree / "pytest.log").open("w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        return int(pytest.main([*QUIET, *arguments], plugins=[plugin]))
+
+
+def mapped(tree: Path, suite: list[str], kept: Path | None) -> dict[str, Any]:
+    """Tests with their seconds and the lines they touch; read from `kept` where it is there."""
+    target = kept or tree / "touched.json"
+    if not target.is_file():
+        in_a_child(partial(tested, tree, suite, TouchedLines(tree, ROOMS, target)), 7200.0)
+    found: dict[str, Any] = json.loads(target.read_text("utf-8"))
+    print(
+        f"{len(found['tests'])} tests; left out, as they fail without a fault: {found['failed']}", flush=True
+    )
+    return found["tests"]
+
+
+def plans(tests: dict[str, Any], file: str, one: Mutation) -> tuple[Plan, Plan]:
+    """Tests that touch the fault, and the others that touch its file, the quickest first and within the budget."""
+    first, last = one.reach
+    near: Plan = []
+    far: Plan = []
+    for name, test in tests.items():
+        lines = test["lines"].get(file)
+        if lines:
+            hit = one.reach == (1, 0) or any(first <= line <= last for line in lines)
+            (near if hit else far).append((name, sum(test["seconds"])))
+    return _within(near), _within(far)
+
+
+def _within(plan: Plan) -> Plan:
+    kept: Plan = []
+    for name, seconds in sorted(plan, key=lambda one: one[1]):
+        if sum(spent for _, spent in kept) + seconds <= BUDGET_S:
+            kept.append((name, seconds))
+    return kept
+
+
+def judged(tree: Path, tests: dict[str, Any], file: str, one: Mutation) -> dict[str, Any]:
+    """The row of a fault: planted, tested, taken out again."""
+    source = (tree / file).read_text("utf-8")
+    note = tree / "first_failure.txt"
+    outcome, by, seconds = "survived", "", 0.0
+    unread: list[list[str]] = []
+    (tree / file).write_text(one.planted(source), "utf-8")
+    try:
+        for plan in plans(tests, file, one):
+            if not plan or outcome == "killed":
+                continue
+            note.unlink(missing_ok=True)
+            limit = GRACE_S + TIMES * sum(spent for _, spent in plan)
+            names = [name for name, _ in plan]
+            code, spent = in_a_child(partial(tested, tree, ["-x", *names], FirstFailure(note)), limit)
+            seconds += spent
+            if code != 0:
+                outcome = "killed"
+                by = note.read_text("utf-8") if note.is_file() else ("time" if code < 0 else f"exit {code}")
+            if by.startswith("exit"):
+                unread.append(names)
+    finally:
+        (tree / file).write_text(source, "utf-8")
+    for names in unread:  # the fault stops the tests from being read; without it they must be there
+        if in_a_child(partial(tested, tree, ["--collect-only", *names], FirstFailure(note)), 600.0)[0] != 0:
+            raise SystemExit(f"these tests cannot be read without a fault: {names}")
+    row = {
+        "file": file,
+        **dataclasses.asdict(one),
+        "outcome": outcome,
+        "by": by,
+        "seconds": round(seconds, 1),
+    }
+    return {name: row[name] for name in COLUMNS}
+
+
+def key(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ("file", "line", "column", "before", "after"))
+
+
+def main(arguments: list[str]) -> int:
+    """Run as the module's first lines say; exit code 1 if less than 90 % were killed."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--sample", type=int, default=300)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--out", type=Path, required=True)
+    options.add_argument("--map", type=Path, help="where the touched lines are kept; made if it is not there")
+    options.add_argument("--again", action="store_true", help="try survivors again")
+    options.add_argument("--tests", nargs="+", default=[f"tests/{kind}" for kind in SUITE])
+    asked = options.parse_args(arguments)
+    asked.out = asked.out.absolute()
+    everything = faults()
+    sample = random.Random(asked.seed).sample(everything, asked.sample)
+    for name in HEAVY:
+        importlib.import_module(name)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        tree = copied(Path(folder).resolve())
+        tests = mapped(tree, asked.tests, asked.map and asked.map.absolute())
+        rows = _rows(asked.out)
+        done = {key(row) for row in rows if not (asked.again and row["outcome"] == "survived")}
+        rows = [row for row in rows if key(row) in done]
+        for file, one in sorted(sample, key=lambda pair: (pair[0], pair[1].line, pair[1].column)):
+            if key({"file": file, **dataclasses.asdict(one)}) not in done:
+                rows.append(judged(tree, tests, file, one))
+                _write(asked.out, rows)
+                if rows[-1]["outcome"] == "survived":
+                    print({name: rows[-1][name] for name in COLUMNS[:6]}, flush=True)
+    counts = Counter(row["outcome"] for row in rows)
+    print(
+        f"{len(rows)} of {len(everything)} faults: {dict(counts)}, {counts['killed'] / len(rows):.1%} killed"
+    )
+    return 0 if counts["killed"] >= 0.9 * len(rows) else 1
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    if not file.is_file():
+        return []
+    with file.open(encoding="utf-8", newline="") as text:
+        return list(csv.DictReader(text))
+
+
+def _write(file: Path, rows: list[dict[str, Any]]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
