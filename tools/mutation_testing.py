@@ -46,19 +46,23 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("avatar_trials/endpoints", "avatar_trials/kinetics")
 SUITE = ("property", "oracle", "golden", "hostile", "journeys", "recovery")
 COLUMNS = ("file", "line", "column", "function", "before", "after", "outcome", "by", "seconds")
-HEAVY = (
-    "numpy",
-    "scipy.stats",
-    "scipy.optimize",
-    "pandas",
-    "xarray",
-    "h5netcdf",
-    "pydantic",
-    "rich",
-    "typer",
+HEAVY = (  # imported once, before processes are forked
+    *(
+        "numpy",
+        "scipy.stats",
+        "scipy.optimize",
+        "scipy.integrate",
+        "pandas",
+        "xarray",
+        "h5netcdf",
+        "openpyxl",
+    ),
+    *("pydantic", "rich", "typer", "matplotlib.pyplot", "arviz", "pymc", "nutpie", "statsmodels.api"),
 )
 QUIET = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
-BUDGET_S, TIMES, GRACE_S, WALL_TIMES = 60.0, 4.0, 20.0, 10.0
+PHASES = (Phase.explicit, Phase.generate)
+SETTINGS = "_hypothesis_internal_use_settings"  # where hypothesis keeps what a test is decorated with
+QUICK_S, QUICK_FILES, BUDGET_S, TIMES, GRACE_S, WALL_TIMES = 2.0, 4, 60.0, 4.0, 20.0, 10.0
 
 Plan = list[tuple[str, float]]
 
@@ -118,42 +122,51 @@ def in_a_child(work: Callable[[], int], limit_s: float) -> tuple[int, float]:
     return os.waitstatus_to_exitcode(status), cpu_seconds() - start
 
 
+class Quick:
+    """Keeps hypothesis from shrinking what fails, and to `examples` of each property."""
+
+    def __init__(self, examples: int) -> None:
+        self.examples = examples
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            test = getattr(item, "obj", None)
+            test = getattr(test, "__func__", test)
+            asked = getattr(test, SETTINGS, None)
+            if asked is not None:
+                fewer = min(self.examples, asked.max_examples)
+                setattr(test, SETTINGS, settings(asked, max_examples=fewer, phases=PHASES, print_blob=False))
+
+
 class FirstFailure:
-    """Notes what failed first, and keeps hypothesis from shrinking it."""
+    """Notes what failed first."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection(self) -> None:
-        settings.register_profile(
-            "mutants", settings(), phases=(Phase.explicit, Phase.generate), print_blob=False
-        )
-        settings.load_profile("mutants")
-
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
+        if report.failed and not self.target.is_file():
             self.target.write_text(report.nodeid, "utf-8")
 
 
-def tested(tree: Path, arguments: Iterable[str], plugin: object) -> int:
+def tested(tree: Path, arguments: Iterable[str], *plugins: object) -> int:
     """Exit code of pytest in `tree`, quietly."""
     os.chdir(tree)
     sys.path.insert(0, str(tree))
     os.environ["PYTHONPATH"] = str(tree)
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    sys.dont_write_bytecode = True
     with (tree / "pytest.log").open("w") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        return int(pytest.main([*QUIET, *arguments], plugins=[plugin]))
+        return int(pytest.main([*QUIET, *arguments], plugins=[*plugins]))
 
 
-def mapped(tree: Path, suite: list[str], kept: Path | None) -> dict[str, Any]:
+def mapped(tree: Path, suite: list[str], examples: int, kept: Path | None) -> dict[str, Any]:
     """Tests with their seconds and the lines they touch; read from `kept` where it is there."""
     target = kept or tree / "touched.json"
     if not target.is_file():
-        in_a_child(partial(tested, tree, suite, TouchedLines(tree, ROOMS, target)), 7200.0)
+        noting = TouchedLines(tree, ROOMS, target)
+        in_a_child(partial(tested, tree, suite, Quick(examples), noting), 7200.0)
     found: dict[str, Any] = json.loads(target.read_text("utf-8"))
     print(
         f"{len(found['tests'])} tests; left out, as they fail without a fault: {found['failed']}", flush=True
@@ -161,8 +174,8 @@ def mapped(tree: Path, suite: list[str], kept: Path | None) -> dict[str, Any]:
     return found["tests"]
 
 
-def plans(tests: dict[str, Any], file: str, one: Mutation) -> tuple[Plan, Plan]:
-    """Tests that touch the fault, and the others that touch its file, the quickest first and within the budget."""
+def plans(tests: dict[str, Any], file: str, one: Mutation) -> list[Plan]:
+    """The quickest tests that touch the fault, the others that do, and then those that touch its file."""
     first, last = one.reach
     near: Plan = []
     far: Plan = []
@@ -171,18 +184,22 @@ def plans(tests: dict[str, Any], file: str, one: Mutation) -> tuple[Plan, Plan]:
         if lines:
             hit = one.reach == (1, 0) or any(first <= line <= last for line in lines)
             (near if hit else far).append((name, sum(test["seconds"])))
-    return _within(near), _within(far)
+    quick = _within(near, QUICK_S, QUICK_FILES)
+    return [quick, _within(sorted({*near} - {*quick}), BUDGET_S), _within(far, BUDGET_S)]
 
 
-def _within(plan: Plan) -> Plan:
+def _within(plan: Plan, budget_s: float, n_files: int = sys.maxsize) -> Plan:
     kept: Plan = []
+    files: set[str] = set()
     for name, seconds in sorted(plan, key=lambda one: one[1]):
-        if sum(spent for _, spent in kept) + seconds <= BUDGET_S:
+        more = files | {name.split("::")[0]}
+        if len(more) <= n_files and sum(spent for _, spent in kept) + seconds <= budget_s:
             kept.append((name, seconds))
+            files = more
     return kept
 
 
-def judged(tree: Path, tests: dict[str, Any], file: str, one: Mutation) -> dict[str, Any]:
+def judged(tree: Path, tests: dict[str, Any], examples: int, file: str, one: Mutation) -> dict[str, Any]:
     """The row of a fault: planted, tested, taken out again."""
     source = (tree / file).read_text("utf-8")
     note = tree / "first_failure.txt"
@@ -196,7 +213,9 @@ def judged(tree: Path, tests: dict[str, Any], file: str, one: Mutation) -> dict[
             note.unlink(missing_ok=True)
             limit = GRACE_S + TIMES * sum(spent for _, spent in plan)
             names = [name for name, _ in plan]
-            code, spent = in_a_child(partial(tested, tree, ["-x", *names], FirstFailure(note)), limit)
+            code, spent = in_a_child(
+                partial(tested, tree, ["-x", *names], Quick(examples), FirstFailure(note)), limit
+            )
             seconds += spent
             if code != 0:
                 outcome = "killed"
@@ -231,6 +250,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--map", type=Path, help="where the touched lines are kept; made if it is not there")
+    options.add_argument("--examples", type=int, default=500, help="of a property, at most")
     options.add_argument("--again", action="store_true", help="try survivors again")
     options.add_argument("--tests", nargs="+", default=[f"tests/{kind}" for kind in SUITE])
     asked = options.parse_args(arguments)
@@ -241,13 +261,13 @@ def main(arguments: list[str]) -> int:
         importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = copied(Path(folder).resolve())
-        tests = mapped(tree, asked.tests, asked.map and asked.map.absolute())
+        tests = mapped(tree, asked.tests, asked.examples, asked.map and asked.map.absolute())
         rows = _rows(asked.out)
         done = {key(row) for row in rows if not (asked.again and row["outcome"] == "survived")}
         rows = [row for row in rows if key(row) in done]
         for file, one in sorted(sample, key=lambda pair: (pair[0], pair[1].line, pair[1].column)):
             if key({"file": file, **dataclasses.asdict(one)}) not in done:
-                rows.append(judged(tree, tests, file, one))
+                rows.append(judged(tree, tests, asked.examples, file, one))
                 _write(asked.out, rows)
                 if rows[-1]["outcome"] == "survived":
                     print({name: rows[-1][name] for name in COLUMNS[:6]}, flush=True)
