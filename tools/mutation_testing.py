@@ -5,8 +5,8 @@
 
 A seeded sample of faults (`tools/mutations.py`) in `endpoints` and `kinetics`. The tests run once, noting the lines
 that each of them touches (`--map` keeps them). Then every fault is planted in a copy of the tree, and the tests that
-touch its lines run, the quickest first, up to BUDGET_S CPU seconds of them; if none fails, the others that touch its
-file, up to BUDGET_S more. Killed: a test fails, or the tests take TIMES as long as without the fault. A fault that no
+touch its lines run, the quickest first, up to `--budget` CPU seconds of them; if none fails, the others that touch its
+file, up to as many more. Killed: a test fails, or the tests take TIMES as long as without the fault. A fault that no
 test touches survives. One row a fault is written as it is done; a run that was stopped goes on.
 """
 
@@ -62,9 +62,9 @@ HEAVY = (  # imported once, before processes are forked
 QUIET = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 PHASES = (Phase.explicit, Phase.generate)
 SETTINGS = "_hypothesis_internal_use_settings"  # where hypothesis keeps what a test is decorated with
-QUICK_S, QUICK_FILES, BUDGET_S, TIMES, GRACE_S, WALL_TIMES = 2.0, 4, 60.0, 4.0, 20.0, 10.0
+QUICK_S, QUICK_FILES, TIMES, GRACE_S, WALL_TIMES = 2.0, 4, 4.0, 20.0, 10.0
 
-Plan = list[tuple[str, float]]
+Plan = tuple[list[str], float]
 
 
 def faults() -> list[tuple[str, Mutation]]:
@@ -174,32 +174,43 @@ def mapped(tree: Path, suite: list[str], examples: int, kept: Path | None) -> di
     return found["tests"]
 
 
-def plans(tests: dict[str, Any], file: str, one: Mutation) -> list[Plan]:
+def plans(tests: dict[str, Any], budget_s: float, file: str, one: Mutation) -> list[Plan]:
     """The quickest tests that touch the fault, the others that do, and then those that touch its file."""
     first, last = one.reach
-    near: Plan = []
-    far: Plan = []
+    near: list[str] = []
+    far: list[str] = []
     for name, test in tests.items():
         lines = test["lines"].get(file)
         if lines:
             hit = one.reach == (1, 0) or any(first <= line <= last for line in lines)
-            (near if hit else far).append((name, sum(test["seconds"])))
-    quick = _within(near, QUICK_S, QUICK_FILES)
-    return [quick, _within(sorted({*near} - {*quick}), BUDGET_S), _within(far, BUDGET_S)]
+            (near if hit else far).append(name)
+    quick = _within(tests, near, QUICK_S, QUICK_FILES)
+    rest = [name for name in near if name not in quick[0]]
+    return [quick, _within(tests, rest, budget_s), _within(tests, far, budget_s)]
 
 
-def _within(plan: Plan, budget_s: float, n_files: int = sys.maxsize) -> Plan:
-    kept: Plan = []
+def _within(tests: dict[str, Any], names: list[str], budget_s: float, n_files: int = sys.maxsize) -> Plan:
+    """The quickest of some tests within a budget, and their seconds; a file's fixtures are paid for once."""
+    fixtures: dict[str, float] = {}
+    for name in names:
+        setup, place = tests[name]["seconds"][0], name.split("::")[0]
+        fixtures[place] = max(setup, fixtures.get(place, 0.0))
     files: set[str] = set()
-    for name, seconds in sorted(plan, key=lambda one: one[1]):
-        more = files | {name.split("::")[0]}
-        if len(more) <= n_files and sum(spent for _, spent in kept) + seconds <= budget_s:
-            kept.append((name, seconds))
-            files = more
-    return kept
+    kept: list[str] = []
+    spent = 0.0
+    for name in sorted(names, key=lambda name: fixtures[name.split("::")[0]] + tests[name]["seconds"][1]):
+        place = name.split("::")[0]
+        more = tests[name]["seconds"][1] + (0.0 if place in files else fixtures[place])
+        if spent + more <= budget_s and len(files | {place}) <= n_files:
+            kept.append(name)
+            files.add(place)
+            spent += more
+    return kept, spent
 
 
-def judged(tree: Path, tests: dict[str, Any], examples: int, file: str, one: Mutation) -> dict[str, Any]:
+def judged(
+    tree: Path, tests: dict[str, Any], examples: int, budget_s: float, file: str, one: Mutation
+) -> dict[str, Any]:
     """The row of a fault: planted, tested, taken out again."""
     source = (tree / file).read_text("utf-8")
     note = tree / "first_failure.txt"
@@ -207,12 +218,11 @@ def judged(tree: Path, tests: dict[str, Any], examples: int, file: str, one: Mut
     unread: list[list[str]] = []
     (tree / file).write_text(one.planted(source), "utf-8")
     try:
-        for plan in plans(tests, file, one):
-            if not plan or outcome == "killed":
+        for names, planned in plans(tests, budget_s, file, one):
+            if not names or outcome == "killed":
                 continue
             note.unlink(missing_ok=True)
-            limit = GRACE_S + TIMES * sum(spent for _, spent in plan)
-            names = [name for name, _ in plan]
+            limit = GRACE_S + TIMES * planned
             code, spent = in_a_child(
                 partial(tested, tree, ["-x", *names], Quick(examples), FirstFailure(note)), limit
             )
@@ -251,6 +261,7 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--map", type=Path, help="where the touched lines are kept; made if it is not there")
     options.add_argument("--examples", type=int, default=500, help="of a property, at most")
+    options.add_argument("--budget", type=float, default=60.0, help="CPU seconds of tests, of each kind")
     options.add_argument("--again", action="store_true", help="try survivors again")
     options.add_argument("--tests", nargs="+", default=[f"tests/{kind}" for kind in SUITE])
     asked = options.parse_args(arguments)
@@ -267,7 +278,7 @@ def main(arguments: list[str]) -> int:
         rows = [row for row in rows if key(row) in done]
         for file, one in sorted(sample, key=lambda pair: (pair[0], pair[1].line, pair[1].column)):
             if key({"file": file, **dataclasses.asdict(one)}) not in done:
-                rows.append(judged(tree, tests, asked.examples, file, one))
+                rows.append(judged(tree, tests, asked.examples, asked.budget, file, one))
                 _write(asked.out, rows)
                 if rows[-1]["outcome"] == "survived":
                     print({name: rows[-1][name] for name in COLUMNS[:6]}, flush=True)
