@@ -4,10 +4,11 @@
     uv run python -m tools.mutation_testing --sample 300 --seed 1 --out mutants.csv --again   # survivors only
 
 A seeded sample of faults (`tools/mutations.py`) in `endpoints` and `kinetics`. The tests run once, noting the lines
-that each of them touches (`--map` keeps them). Then every fault is planted in a copy of the tree, and the tests that
-touch its lines run, the quickest first, up to `--budget` CPU seconds of them; if none fails, the others that touch its
-file, up to as many more. Killed: a test fails, or the tests take TIMES as long as without the fault. A fault that no
-test touches survives. One row a fault is written as it is done; a run that was stopped goes on.
+that each of them touches (`--map` keeps them). Then, in a copy of the tree, every fault is planted in a process forked
+from one that has read all tests, and the tests that touch its lines run, the quickest first, up to `--budget` CPU
+seconds of them; if none fails, the others that touch its file, up to as many more. A fault in what runs at import is
+planted in the file and gets a process of its own. Killed: a test fails, or takes TIMES as long as without the fault.
+A fault that no test touches survives. One row a fault is written as it is done; a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import argparse
 import compileall
 import csv
 import dataclasses
-import importlib
 import json
 import math
 import os
@@ -40,34 +40,25 @@ import pytest
 from hypothesis import Phase, settings
 
 from tools.mutations import Mutation, mutations
+from tools.planting import NotInAFunction, plant
 from tools.touched_lines import TouchedLines, cpu_seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("avatar_trials/endpoints", "avatar_trials/kinetics")
 SUITE = ("property", "oracle", "golden", "hostile", "journeys", "recovery")
 COLUMNS = ("file", "line", "column", "function", "before", "after", "outcome", "by", "seconds")
-HEAVY = (  # imported once, before processes are forked
-    *(
-        "numpy",
-        "scipy.stats",
-        "scipy.optimize",
-        "scipy.integrate",
-        "pandas",
-        "xarray",
-        "h5netcdf",
-        "openpyxl",
-    ),
-    *("pydantic", "rich", "typer", "matplotlib.pyplot", "arviz", "pymc", "nutpie", "statsmodels.api"),
-)
 QUIET = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 PHASES = (Phase.explicit, Phase.generate)
 SETTINGS = "_hypothesis_internal_use_settings"  # where hypothesis keeps what a test is decorated with
 QUICK_S, QUICK_FILES, TIMES, GRACE_S, WALL_TIMES = 2.0, 4, 4.0, 20.0, 10.0
 
+BROKEN = 70  # exit code of a child that could not do its work
+
 Plan = tuple[list[str], float]
+Fault = tuple[str, Mutation]
 
 
-def faults() -> list[tuple[str, Mutation]]:
+def faults() -> list[Fault]:
     """Every fault of both rooms, with its file."""
     files = [path for room in ROOMS for path in sorted((ROOT / room).glob("*.py"))]
     return [
@@ -103,13 +94,13 @@ def in_a_child(work: Callable[[], int], limit_s: float) -> tuple[int, float]:
     if child == 0:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit_s), math.ceil(limit_s) + 5))
-        code = 70
+        code = BROKEN
         try:
             code = work()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            if code == 70:
+            if code == BROKEN:
                 traceback.print_exc()
             os._exit(code)
     done = status = 0
@@ -137,17 +128,6 @@ class Quick:
             if asked is not None:
                 fewer = min(self.examples, asked.max_examples)
                 setattr(test, SETTINGS, settings(asked, max_examples=fewer, phases=PHASES, print_blob=False))
-
-
-class FirstFailure:
-    """Notes what failed first."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and not self.target.is_file():
-            self.target.write_text(report.nodeid, "utf-8")
 
 
 def tested(tree: Path, arguments: Iterable[str], *plugins: object) -> int:
@@ -208,43 +188,71 @@ def _within(tests: dict[str, Any], names: list[str], budget_s: float, n_files: i
     return kept, spent
 
 
-def judged(
-    tree: Path, tests: dict[str, Any], examples: int, budget_s: float, file: str, one: Mutation
-) -> dict[str, Any]:
-    """The row of a fault: planted, tested, taken out again."""
-    source = (tree / file).read_text("utf-8")
-    note = tree / "first_failure.txt"
-    outcome, by, seconds = "survived", "", 0.0
-    unread: list[list[str]] = []
-    (tree / file).write_text(one.planted(source), "utf-8")
-    try:
-        for names, planned in plans(tests, budget_s, file, one):
-            if not names or outcome == "killed":
+class Judging:
+    """In place of a run of all tests: every fault planted, tested and taken out again, one row each into `out`."""
+
+    def __init__(
+        self, tree: Path, tests: dict[str, Any], asked: argparse.Namespace, todo: list[Fault]
+    ) -> None:
+        self.tree, self.tests, self.asked, self.todo = tree, tests, asked, todo
+        self.failed: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        rows = _rows(self.asked.out)
+        for file, one in self.todo:
+            rows.append(self._judged(items, file, one))
+            _write(self.asked.out, rows)
+        return True
+
+    def _judged(self, items: dict[str, pytest.Item], file: str, one: Mutation) -> dict[str, Any]:
+        """The row of a fault."""
+        source = (self.tree / file).read_text("utf-8")
+        planted, outcome, by, seconds = one.planted(source), "survived", "", 0.0
+        (self.tree / file).write_text(planted, "utf-8")
+        for names, planned in plans(self.tests, self.asked.budget, file, one):
+            if not names or outcome != "survived":
                 continue
+            note = self.tree / "first_failure.txt"
             note.unlink(missing_ok=True)
-            limit = GRACE_S + TIMES * planned
-            code, spent = in_a_child(
-                partial(tested, tree, ["-x", *names], Quick(examples), FirstFailure(note)), limit
-            )
+            chosen = [items[name] for name in names if name in items]
+            work = partial(self._felt, chosen, str(self.tree / file), planted, one, note)
+            code, spent = in_a_child(work, GRACE_S + TIMES * planned)
             seconds += spent
             if code != 0:
-                outcome = "killed"
+                outcome = "killed" if code != BROKEN else "not judged"
                 by = note.read_text("utf-8") if note.is_file() else ("time" if code < 0 else f"exit {code}")
-            if by.startswith("exit"):
-                unread.append(names)
-    finally:
-        (tree / file).write_text(source, "utf-8")
-    for names in unread:  # the fault stops the tests from being read; without it they must be there
-        if in_a_child(partial(tested, tree, ["--collect-only", *names], FirstFailure(note)), 600.0)[0] != 0:
-            raise SystemExit(f"these tests cannot be read without a fault: {names}")
-    row = {
-        "file": file,
-        **dataclasses.asdict(one),
-        "outcome": outcome,
-        "by": by,
-        "seconds": round(seconds, 1),
-    }
-    return {name: row[name] for name in COLUMNS}
+        (self.tree / file).write_text(source, "utf-8")
+        facts = {"file": file, **dataclasses.asdict(one)}
+        return {name: facts.get(name) for name in COLUMNS} | {
+            "outcome": outcome, "by": by, "seconds": round(seconds, 1)
+        }  # fmt: skip
+
+    def _felt(self, items: list[pytest.Item], path: str, planted: str, one: Mutation, note: Path) -> int:
+        """1 if a test fails with the fault, else 0; in a process that ends afterwards."""
+        try:
+            plant(path, planted, one)
+        except NotInAFunction:
+            return _felt_from_the_start([item.nodeid for item in items], note)
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                note.write_text(self.failed[0], "utf-8")
+                return 1
+        return 0
+
+
+def _felt_from_the_start(names: list[str], note: Path) -> int:
+    """The same where the file has to be imported anew. What cannot be imported any more is felt, too."""
+    command = [sys.executable, "-m", "pytest", "-x", *QUIET, *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    note.write_text((failed or [f"exit {done.returncode}"])[0][:200], "utf-8")
+    return int(done.returncode != 0)
 
 
 def key(row: dict[str, Any]) -> tuple[str, ...]:
@@ -268,20 +276,26 @@ def main(arguments: list[str]) -> int:
     asked.out = asked.out.absolute()
     everything = faults()
     sample = random.Random(asked.seed).sample(everything, asked.sample)
-    for name in HEAVY:
-        importlib.import_module(name)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = copied(Path(folder).resolve())
         tests = mapped(tree, asked.tests, asked.examples, asked.map and asked.map.absolute())
         rows = _rows(asked.out)
-        done = {key(row) for row in rows if not (asked.again and row["outcome"] == "survived")}
-        rows = [row for row in rows if key(row) in done]
-        for file, one in sorted(sample, key=lambda pair: (pair[0], pair[1].line, pair[1].column)):
-            if key({"file": file, **dataclasses.asdict(one)}) not in done:
-                rows.append(judged(tree, tests, asked.examples, asked.budget, file, one))
-                _write(asked.out, rows)
-                if rows[-1]["outcome"] == "survived":
-                    print({name: rows[-1][name] for name in COLUMNS[:6]}, flush=True)
+        if asked.again:
+            rows = [row for row in rows if row["outcome"] != "survived"]
+            _write(asked.out, rows)
+        done = {key(row) for row in rows}
+        todo = [
+            (file, one)
+            for file, one in sorted(sample, key=lambda pair: (pair[0], pair[1].line, pair[1].column))
+            if key({"file": file, **dataclasses.asdict(one)}) not in done
+        ]
+        files = sorted({name.split("::")[0] for name in tests})
+        work = partial(tested, tree, files, Quick(asked.examples), Judging(tree, tests, asked, todo))
+        in_a_child(work, 1e5)
+        rows = _rows(asked.out)
+    for row in rows:
+        if row["outcome"] == "survived":
+            print({name: row[name] for name in COLUMNS[:6]})
     counts = Counter(row["outcome"] for row in rows)
     print(
         f"{len(rows)} of {len(everything)} faults: {dict(counts)}, {counts['killed'] / len(rows):.1%} killed"
