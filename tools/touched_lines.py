@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -22,20 +23,30 @@ def cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-class TouchedLines:
-    """Lines below `folders` of `root` by test, and CPU seconds of its fixtures and of itself, into `target`.
+@dataclass
+class Touched:
+    """Lines by file, and CPU seconds."""
 
-    What fixtures run counts for every test of their module.
-    """
+    lines: Lines = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, other: Touched) -> None:
+        for name, found in other.lines.items():
+            self.lines.setdefault(name, set()).update(found)
+        self.seconds += other.seconds
+
+
+class TouchedLines:
+    """Lines below `folders` of `root` by test, and CPU seconds of its shared fixtures and of itself, into `target`."""
 
     def __init__(self, root: Path, folders: tuple[str, ...], target: Path) -> None:
-        self.prefixes = {f"{root / folder}/": folder for folder in folders}
+        self.prefixes = tuple(f"{root / folder}/" for folder in folders)
         self.root, self.target = root, target
         self.known: dict[str, str | None] = {}
         self.now: Lines = {}
-        self.calls: dict[str, Lines] = {}
-        self.setups: dict[str, Lines] = {}
-        self.seconds: dict[str, list[float]] = {}
+        self.tests: dict[str, Touched] = {}
+        self.fixtures: dict[tuple[str, str], Touched] = {}
+        self.asked: dict[str, list[tuple[str, str]]] = {}
         self.failed: list[str] = []
 
     def pytest_sessionstart(self) -> None:
@@ -52,29 +63,37 @@ class TouchedLines:
         return sys.monitoring.DISABLE
 
     def _named(self, file: str) -> str | None:
-        inside = any(file.startswith(prefix) for prefix in self.prefixes)
-        return str(Path(file).relative_to(self.root)) if inside else None
+        return str(Path(file).relative_to(self.root)) if file.startswith(self.prefixes) else None
 
     @contextmanager
-    def _noted(self, item: pytest.Item, into: Lines) -> Iterator[None]:
-        self.now = {}
+    def _noted(self, into: Touched) -> Iterator[None]:
+        before, self.now = self.now, {}
         sys.monitoring.restart_events()
         start = cpu_seconds()
         try:
             yield
         finally:
-            self.seconds.setdefault(item.nodeid, []).append(round(cpu_seconds() - start, 3))
-            for name, lines in self.now.items():
-                into.setdefault(name, set()).update(lines)
+            into.add(Touched(self.now, cpu_seconds() - start))
+            self.now = before
+            sys.monitoring.restart_events()
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
-        with self._noted(item, self.setups.setdefault(item.nodeid.split("::")[0], {})):
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Iterator[None]:
+        test = request.node.nodeid if fixturedef.scope == "function" else ""
+        into = self.tests if test else self.fixtures
+        key: Any = test or (fixturedef.baseid, fixturedef.argname)
+        with self._noted(into.setdefault(key, Touched())):
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        with self._noted(item, self.calls.setdefault(item.nodeid, {})):
+        names = getattr(item, "fixturenames", ())
+        self.asked[item.nodeid] = [
+            (place, name) for place, name in self.fixtures if name in names and item.nodeid.startswith(place)
+        ]
+        with self._noted(self.tests.setdefault(item.nodeid, Touched())):
             return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -85,14 +104,16 @@ class TouchedLines:
         sys.monitoring.set_events(TOOL, 0)
         sys.monitoring.free_tool_id(TOOL)
         tests = {}
-        for test, lines in self.calls.items():
+        for test, fixtures in self.asked.items():
             if test in self.failed:
                 continue
-            touched = {name: set(found) for name, found in lines.items()}
-            for name, found in self.setups.get(test.split("::")[0], {}).items():
-                touched.setdefault(name, set()).update(found)
+            shared, whole = Touched(), Touched()
+            for fixture in fixtures:
+                shared.add(self.fixtures[fixture])
+            whole.add(self.tests[test])
+            whole.add(shared)
             tests[test] = {
-                "seconds": self.seconds[test],
-                "lines": {name: sorted(found) for name, found in sorted(touched.items())},
+                "seconds": [round(shared.seconds, 3), round(self.tests[test].seconds, 3)],
+                "lines": {name: sorted(found) for name, found in sorted(whole.lines.items())},
             }
         self.target.write_text(json.dumps({"failed": self.failed, "tests": tests}), "utf-8")
