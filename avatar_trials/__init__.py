@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from avatar_trials.endpoints import readout_observed as readout_observed
     from avatar_trials.endpoints import readout_trial as readout_trial
     from avatar_trials.endpoints import response_table as response_table
+    from avatar_trials.endpoints import trial_response as trial_response
     from avatar_trials.evidence.asked_combinations import predict_combinations as predict_combinations
     from avatar_trials.evidence.avatars_needed import avatars_needed as avatars_needed
     from avatar_trials.intake import GrowthTable as GrowthTable
@@ -88,6 +89,7 @@ _HOME = {
     "score_strategies": "strategies",
     "smallest_n": "sweeps",
     "sweep_table": "sweeps",
+    "trial_response": "endpoints",
     "write_netcdf": "stamp",
 }
 
@@ -128,6 +130,7 @@ __all__ = [
     "score_strategies",
     "smallest_n",
     "sweep_table",
+    "trial_response",
     "write_netcdf",
 ]
 

@@ -17,10 +17,15 @@ class Published(Card):
     patients by this program, or recalled and not looked up."""
 
     value: Number
+    """the published number"""
     lower: Number | None = None
+    """lower 95 % limit"""
     upper: Number | None = None
+    """upper 95 % limit"""
     basis: Basis
+    """read (in the source named), recomputed (from patients, by this program) or recalled (not looked up)"""
     source: str
+    """where the number stands"""
 
     @pydantic.model_validator(mode="after")
     def _in_order(self) -> Published:
@@ -35,34 +40,53 @@ class BenchmarkArm(Card):
     """One arm: patients, share that responded, median deepest change (%, on the card's scale), months of median PFS."""
 
     name: Arm
+    """drugs joined by +, as in a design"""
     n: Annotated[Whole, Field(ge=1)] | None = None
+    """patients"""
     orr: Published | None = None
+    """share that responded, by the card's criteria"""
     depth_pct: Published | None = None
+    """median deepest change from baseline, %, on the card's scale"""
     median_pfs_months: Published | None = None
+    """median progression-free survival, months"""
 
 
 class BenchmarkRatio(Card):
     """A published hazard ratio of progression or death, `arm` over `reference`."""
 
     arm: Arm
+    """arm of the ratio"""
     reference: Arm
+    """arm that it is compared with"""
     hazard_ratio: Published
+    """hazard ratio of progression or death"""
 
 
 class Benchmark(Card):
     """A clinical trial to hold an emulated one against. `scale`: of its depth; `response`: the criteria of its ORR."""
 
     schema_version: Literal[1]
+    """version of this kind of card"""
     name: str
+    """name of the card, which results carry"""
     title: str
+    """one line for lists"""
     citation: str
+    """the publication"""
     patients: str
+    """who was treated, in words"""
     assessment: str
+    """how progression was assessed, in words"""
     response: str
+    """criteria of response"""
     scale: Literal["diameter", "volume"]
+    """depth of response by diameter or by volume"""
     arms: tuple[BenchmarkArm, ...] = Field(min_length=1)
+    """arms with their published numbers"""
     hazard_ratios: tuple[BenchmarkRatio, ...] = ()
+    """published hazard ratios"""
     days_per_month: Positive = 30.4375
+    """days in a month"""
     sha256: str = ""
 
     @pydantic.model_validator(mode="after")

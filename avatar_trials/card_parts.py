@@ -53,11 +53,17 @@ class Distribution(Card):
     the logit (logitnormal, of what is assumed alone)."""
 
     distribution: str
+    """normal, lognormal or beta; of what is assumed alone, also logitnormal"""
     location: Number
+    """mean (normal), median (lognormal, logitnormal) or a (beta)"""
     scale: Positive
+    """SD (normal), log-SD (lognormal), SD of the logit (logitnormal) or b (beta)"""
     unit: str
+    """unit of the number, in words"""
     meaning: str
+    """what the number is, in words"""
     source: str
+    """where the number is from, or: assumed"""
 
     @pydantic.model_validator(mode="after")
     def _positive_location(self) -> Self:
@@ -90,6 +96,7 @@ class Law(Distribution):
     """A distribution that a sampler knows."""
 
     distribution: Literal["normal", "lognormal", "beta"]
+    """normal, lognormal or beta"""
 
     @property
     def law(self) -> Any:
@@ -107,22 +114,29 @@ class Prior(Law):
     """Prior of one parameter of a model card."""
 
     by: By = None
+    """"drug" where each drug has a number of its own; fixed by the kinetics"""
 
 
 class Assumed(Distribution):
     """What a scenario assumes of a parameter: one draw a replicate trial, or one for each avatar."""
 
     distribution: Literal["normal", "lognormal", "beta", "logitnormal"]
+    """normal, lognormal, beta or logitnormal"""
     by: Literal["avatar"] | None = None
+    """"avatar" for one draw for each avatar; without it one for each replicate trial"""
 
 
 class Constant(Card):
     """A number that the data cannot tell and the card fixes."""
 
     value: Number
+    """the number"""
     unit: str
+    """unit of the number, in words"""
     meaning: str
+    """what the number is, in words"""
     source: str
+    """where the number is from, or: assumed"""
 
 
 FITTING: dict[Support, tuple[str, ...]] = {

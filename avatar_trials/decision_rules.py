@@ -24,7 +24,9 @@ class Worth(Card):
     """The true advantage over a single agent from which a combination is worth taking forward; units as `UNITS`."""
 
     endpoint: Endpoint = "ORR"
+    """ORR, depth or doubling"""
     at_least: Number = 0.15
+    """least true advantage: a share (ORR), percentage points (depth) or days (doubling)"""
 
 
 class Look(Card):
@@ -34,15 +36,21 @@ class Look(Card):
     """
 
     at_share: Fraction
+    """share of the avatars whose outcomes are looked at"""
     endpoint: Endpoint = "ORR"
+    """ORR, depth or doubling"""
     stop_below: Number
+    """a combination stops where its observed advantage over its better single agent is below this; units
+    as of worth"""
 
 
 class Selector(Card):
     """An assay that lets avatars in by a biomarker: those it calls positive, rightly or wrongly."""
 
     sensitivity: Annotated[Number, Field(gt=0, le=1)]
+    """share of carriers that the assay lets in"""
     specificity: Annotated[Number, Field(ge=0, le=1)]
+    """share of the others that it keeps out"""
 
     def carriers(self, share: float) -> float:
         """Share of carriers among avatars let in, of those screened `share`."""
@@ -62,15 +70,25 @@ class Decision(Card):
     """
 
     combinations: tuple[Arm, ...] = ()
+    """combinations that are judged; without it every arm of several drugs"""
     alpha: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
+    """one-sided level of each test"""
     orr_test: Literal["mcnemar", "fisher"] = "mcnemar"
+    """test of ORR: mcnemar (paired by avatar) or fisher"""
     depth_test: Literal["signed_rank"] = "signed_rank"
+    """test of depth of response: signed_rank (Wilcoxon, paired by avatar)"""
     doubling_test: Literal["paired_logrank", "logrank", "logrank_stratified"] = "paired_logrank"
+    """test of time to doubling: paired_logrank, logrank or logrank_stratified (by avatar)"""
     multiplicity: Literal["none", "bonferroni", "holm"] = "none"
+    """over combinations: none, bonferroni or holm"""
     mice_per_avatar: Annotated[Whole, Field(ge=1, le=20)] = 1
+    """mice of an avatar in every arm"""
     worth: Worth = Worth()
+    """true advantage from which a combination is worth finding"""
     looks: tuple[Look, ...] = ()
+    """interim looks for futility"""
     selector: Selector | None = None
+    """an assay that lets avatars in by a biomarker"""
 
     @pydantic.field_validator("looks")
     @classmethod

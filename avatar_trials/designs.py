@@ -23,10 +23,14 @@ class ArmSpec(Card):
     """
 
     name: Arm
+    """drugs joined by +, in any order, or untreated"""
     label: str = ""
+    """what tables call an arm that has a course of its own"""
     course: tuple[tuple[Annotated[Number, Field(ge=0)], Annotated[Number, Field(ge=0, le=1)]], ...] = (
         (0.0, 1.0),
     )
+    """pairs of a day and the dose fraction from then on (1 is full dose), the first on day 0; without it
+    full dose throughout"""
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> ArmSpec:
@@ -52,7 +56,9 @@ class Visits(Card):
     """When the caliper comes: gaps in days, repeated until the horizon."""
 
     gaps_days: tuple[Positive, ...] = (3.0, 4.0)
+    """days from one visit to the next, over and over"""
     horizon_days: Annotated[Number, Field(ge=10, le=1000)]
+    """last day of the trial"""
 
     @pydantic.field_validator("gaps_days")
     @classmethod
@@ -80,9 +86,13 @@ class Removal(Card):
     """
 
     from_day: Annotated[Number, Field(ge=0)] = 0.0
+    """day before which no mouse is removed"""
     from_relative_volume: tuple[Annotated[Number, Field(ge=0)], ...]
+    """lower limits of the bands of volume over baseline, the first 0"""
     hazard_per_day: tuple[Annotated[Number, Field(ge=0)], ...]
+    """hazard of removal in each band, per day"""
     source: str
+    """where the hazards are from, in words"""
 
     @pydantic.model_validator(mode="after")
     def _bands(self) -> Removal:
@@ -98,8 +108,11 @@ class Stopping(Card):
     """Why a mouse leaves: size on the caliper, or removal, which a tumour type may have of its own."""
 
     size_mm3: Positive
+    """a mouse whose tumour is read above this volume leaves, mm3"""
     removal: Removal
+    """removal for other reasons than size"""
     removal_of_type: dict[str, Removal] = Field(default_factory=dict)
+    """removal of a tumour type of its own, by its name"""
 
     @pydantic.field_validator("removal_of_type")
     @classmethod
@@ -120,8 +133,12 @@ class Endpoints(Card):
     """The named rules under which emulated and observed mice are read."""
 
     mrecist_rule: Literal["gao2015_text", "pct_sheet", "xeva"]
+    """gao2015_text (the paper's text), pct_sheet (reproduces the published calls) or xeva (as the R
+    package of that name)"""
     doubling: Literal["pct_sheet", "log_linear"] = "pct_sheet"
+    """time to doubling: pct_sheet (linear between visits, as published) or log_linear"""
     level: Fraction = 0.9
+    """probability that every interval holds"""
 
 
 class Biomarker(Card):
@@ -132,11 +149,17 @@ class Biomarker(Card):
     """
 
     name: str
+    """what tables call it"""
     column: str
+    """the column of the volumes, or of a table of covariates, that tells it"""
     positive: Annotated[tuple[str, ...], Field(min_length=1)]
+    """values that make an avatar a carrier"""
     tumor_type: str
+    """the tumour type in which it is read"""
     calibrated: bool = False
+    """whether it is the model card's biomarker, whose carriers have a mean kill of their own"""
     source: str
+    """where it is from, in words"""
 
 
 class DoseInCombinations(Card):
@@ -144,9 +167,13 @@ class DoseInCombinations(Card):
     the single agent `given_as`."""
 
     tumor_type: str
+    """the tumour type whose combinations these are"""
     drug: str
+    """the drug as the volumes name it in combinations"""
     given_as: str
+    """the single agent of the same dose, as the volumes name it"""
     source: str
+    """where it is from, in words"""
 
 
 class Cohort(Card):
@@ -158,11 +185,19 @@ class Cohort(Card):
     """
 
     panel: str
+    """embedded synthetic panel, used unless volumes are given"""
     tumor_type: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    """tumour type of the avatars, or a list of several"""
     n_avatars: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
+    """new avatars in a trial, where they are drawn from a population; without it as many as it was
+    calibrated on"""
     biomarker_share: Annotated[Number, Field(ge=0, le=1)] | None = None
+    """share of new avatars with the population's biomarker; without it that of the avatars it was
+    calibrated on"""
     biomarkers: tuple[Biomarker, ...] = ()
+    """facts of avatars by which outcomes are read apart"""
     doses_in_combinations: tuple[DoseInCombinations, ...] = ()
+    """drugs that were given at another dose in combinations than alone"""
 
     @pydantic.model_validator(mode="after")
     def _biomarkers_of_the_cohort(self) -> Cohort:
@@ -190,11 +225,17 @@ class Mechanism(Card):
     law to draw it from. Which parameters there are: kinetics.families.MECHANISMS."""
 
     persistence: dict[str, Number | Assumed] | None = None
+    """cells that switch to a tolerant state under drug, and back without it; wants a card with clones, as two_clone"""
     niche: dict[str, Number | Assumed] | None = None
+    """a compartment that protects from drug; wants a card with clones"""
     resistance: dict[str, Number | Assumed] | None = None
+    """what resistance costs, and how it arises; wants a card with clones"""
     exposure: dict[str, Number | Assumed] | None = None
+    """how much of the drug reaches the tumour"""
     chance: dict[str, Number | Assumed] | None = None
+    """clones of whole cells, that may die out"""
     source: str
+    """where the numbers are from, or: assumed"""
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> Mechanism:
@@ -232,20 +273,35 @@ class TrialDesign(Card):
     """A one-mouse-per-avatar trial: cohort, arms, visits, stopping rules, endpoints, replicates and seed."""
 
     schema_version: Literal[1]
+    """version of this kind of card"""
     name: str
+    """name of the design, which results carry"""
     title: str
+    """one line for lists and reports"""
     question: str
+    """what the trial is to answer; the report begins with it"""
     model: str
+    """model card: a name of the library, or a .toml file beside this one"""
     seed: Annotated[Whole, Field(ge=0, lt=2**128)]
+    """every random number follows from it"""
     replicates: Annotated[Whole, Field(ge=1, le=100_000)]
+    """replicate trials, each with a posterior draw of its own"""
     cohort: Cohort
+    """whose tumours"""
     arms: tuple[ArmSpec, ...] = Field(min_length=1)
+    """arms, one mouse an avatar in each"""
     visits: Visits
+    """when the caliper comes"""
     stopping: Stopping
+    """why a mouse leaves the study"""
     endpoints: Endpoints
+    """named rules by which mice are read"""
     mechanism: Mechanism | None = None
+    """a scenario: what volumes do not tell, assumed"""
     patients: Patients | None = None
+    """a scenario: the patients behind the avatars, assumed"""
     decision: Decision = Decision()
+    """how a sweep decides the design's trials"""
     sha256: str = ""
 
     @pydantic.field_validator("arms")

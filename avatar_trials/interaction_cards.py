@@ -29,9 +29,13 @@ class Grid(Card):
     """Points at which an interaction is tried: log exponents from `eta[0]` to `eta[1]`, the last of them hindrance."""
 
     eta: tuple[Number, Number]
+    """first and last log exponent of the grid"""
     eta_steps: Annotated[Whole, Field(ge=3, le=200)]
+    """points of the grid"""
     hindrance_beyond: Number
+    """log exponent beyond which drugs hinder one another"""
     hindrance: Annotated[Number, Field(ge=0)]
+    """log units of kill lost for each unit beyond it"""
 
     @pydantic.model_validator(mode="after")
     def _ascending(self) -> Grid:
@@ -53,21 +57,32 @@ class Verdict(Card):
     """From which probability on a verdict says more than that an arm is explained by independent action."""
 
     probability: Annotated[Number, Field(gt=0.5, lt=1)]
+    """from this probability on the verdict says more than independent action, or worse"""
     source: str
+    """where it is from, in words"""
 
 
 class InteractionCard(Card):
     """Which pathway each drug is on, which pathways run in parallel, and the priors of interactions."""
 
     schema_version: Literal[1]
+    """version of this kind of card"""
     name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    """name of the card, which results carry"""
     title: str
+    """one line for lists"""
     source: str
+    """where the pathways are from, in words"""
     pathways: dict[str, tuple[str, ...]]
+    """drugs on a pathway, by its name"""
     parallel: tuple[tuple[str, str], ...] = ()
+    """pairs of pathways that run in parallel"""
     priors: dict[str, Law]
+    """priors of interactions, by name"""
     grid: Grid
+    """log exponents that are tried"""
     verdict: Verdict
+    """when a combination is called more than independent action"""
     sha256: str = ""
 
     @pydantic.field_validator("pathways")

@@ -29,9 +29,13 @@ class Observation(Card):
     visits after `last_day` are left out, and mice whose first volume is beyond `start_within_factor` of the median."""
 
     detection_limit_mm3: Positive
+    """volume below which a reading only says: too small to measure, mm3"""
     diameter_floor_mm3: Positive
+    """added to the volume before its diameter is taken, which keeps the error finite, mm3"""
     last_day: Positive | None = None
+    """later visits are left out; without it none is"""
     start_within_factor: Annotated[Number, Field(gt=1)] | None = None
+    """mice whose first volume is further than this factor from the median are left out; without it none is"""
 
 
 class Sampling(Card):
@@ -42,11 +46,17 @@ class Sampling(Card):
     """
 
     chains: Annotated[Whole, Field(ge=2, le=64)] = 4
+    """chains of the sampler"""
     tune: Annotated[Whole, Field(ge=100, le=100_000)] = 1000
+    """tuning draws of a chain, not kept"""
     draws: Annotated[Whole, Field(ge=50, le=100_000)] = 2000
+    """draws of a chain that are kept"""
     target_accept: Fraction = 0.9
+    """acceptance that the step size is tuned to"""
     min_depth: Annotated[Whole, Field(ge=0, le=14)] = 0
+    """trajectories have at least 2 to this power steps"""
     max_depth: Annotated[Whole, Field(ge=4, le=14)] = 10
+    """trajectories have at most 2 to this power steps"""
 
     @pydantic.model_validator(mode="after")
     def _in_order(self) -> Sampling:
@@ -59,10 +69,15 @@ class Gates(Card):
     """What a posterior must pass, over all parameters. `divergences` is a share of the draws kept."""
 
     r_hat: Annotated[Number, Field(gt=1)] = 1.01
+    """R-hat of every parameter is below this"""
     ess_bulk: Positive = 400
+    """bulk effective sample size of every parameter is above this"""
     ess_tail: Positive = 400
+    """tail effective sample size of every parameter is above this"""
     divergences: Annotated[Number, Field(ge=0, lt=1)] = 0.001
+    """share of draws kept that may diverge"""
     e_bfmi: Positive = 0.3
+    """E-BFMI of every chain is above this"""
 
 
 TWO_CLONE_PRIORS: dict[str, tuple[Support, By]] = {
@@ -158,20 +173,35 @@ class ModelCard(Card):
     """Which kinetics, with which priors and constants, seen through which caliper, sampled and gated how."""
 
     schema_version: Literal[1]
+    """version of this kind of card"""
     name: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    """name of the card, which results carry"""
     title: str
+    """one line for lists and reports"""
     extends: str = ""
+    """library card whose values stand where this card has none; without it the card says everything itself"""
     kinetics: Literal["two_clone", "graded_kill", "claret", "exponential", "stein_fojo"]
+    """equations: two_clone, graded_kill, claret, exponential or stein_fojo"""
     deceleration_law: Literal["power", "gompertz"] = "power"
+    """how growth slows with size: power or gompertz"""
     observation: Observation
+    """the caliper"""
     constants: dict[str, Constant]
+    """numbers that the data cannot tell, by name"""
     priors: dict[str, Prior]
+    """prior of each parameter, by name"""
     biomarker: str = "braf_mutant"
+    """column of the volumes, 0 or 1, that may change a drug's kill"""
     drug_classes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """drugs of one class, by its name: their means are correlated"""
     class_share: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """correlation of the means of log kill, and of log slowing, of two drugs of a class"""
     known_misses: tuple[str, ...] = ()
+    """what the model is known to get wrong; every report says it"""
     sampling: Sampling = Sampling()
+    """how the posterior is sampled"""
     gates: Gates = Gates()
+    """what a posterior must pass"""
     sha256: str = ""
 
     @pydantic.model_validator(mode="after")
@@ -286,7 +316,9 @@ def parameters_of(
     )
 
 
-_INHERITED = ("kinetics", "deceleration_law", "biomarker", "drug_classes", "class_share")
+INHERITED = ("kinetics", "deceleration_law", "biomarker", "drug_classes", "class_share")
+INHERITED_TABLES = ("priors", "constants", "observation", "sampling", "gates")
+"""What a card that extends another need not say: these keys as a whole, and within these tables key by key."""
 
 
 def inherit(parent: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,7 +327,7 @@ def inherit(parent: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     Key by key within `[observation]`, `[sampling]` and `[gates]`; priors and constants one by one, each as a whole. The
     parent's name, title and known misses are not taken over, nor priors that the card fixes or its kinetics lack.
     """
-    card: dict[str, Any] = {name: parent[name] for name in _INHERITED if name in parent} | dict(own)
+    card: dict[str, Any] = {name: parent[name] for name in INHERITED if name in parent} | dict(own)
     constants, priors = _mapping(own, "constants"), _mapping(own, "priors")
     learnt = {name for name, replaced in FIXABLE.items() if any(prior in priors for prior in replaced)}
     taken = {name: value for name, value in parent["constants"].items() if name not in learnt}
@@ -304,7 +336,7 @@ def inherit(parent: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     from_parent = {
         "priors": {name: value for name, value in parent["priors"].items() if name in wanted[0]},
         "constants": {name: value for name, value in taken.items() if name in wanted[1]},
-        **{name: parent.get(name, {}) for name in ("observation", "sampling", "gates")},
+        **{name: parent.get(name, {}) for name in INHERITED_TABLES[2:]},
     }
     for table, values in from_parent.items():
         if isinstance(own.get(table, {}), Mapping):

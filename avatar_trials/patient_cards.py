@@ -50,11 +50,17 @@ class Patients(Card):
     """
 
     source: str
+    """where the numbers are from, or: assumed"""
     lesions: Annotated[Whole, Field(ge=1, le=10)] = 1
+    """target lesions of a patient"""
     assessment_days: Positive = 42.0
+    """days between assessments of a patient"""
     horizon_days: Positive = 1095.0
+    """last day of a patient's follow-up"""
     response: Literal["recist11_confirmed", "recist11_unconfirmed"] = "recist11_confirmed"
+    """recist11_confirmed (CR and PR seen again at least 28 days later) or recist11_unconfirmed"""
     assumed: Mapping[str, Number | Assumed]
+    """from avatar to patient: each parameter a number, or a law to draw it from"""
 
     @pydantic.field_validator("assumed")
     @classmethod

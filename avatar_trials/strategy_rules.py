@@ -45,8 +45,11 @@ class ConstantRule(_Rule):
     """One arm throughout, at `dose` of full dose."""
 
     kind: Literal["constant"]
+    """constant: one arm throughout"""
     arm: Arm
+    """drugs joined by +, or untreated"""
     dose: Dose = 1.0
+    """dose fraction"""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -57,8 +60,11 @@ class SequentialRule(_Rule):
     """Line after line, at observed progression."""
 
     kind: Literal["sequential"]
+    """sequential: the next line at observed progression"""
     lines: Annotated[tuple[Arm, ...], Field(min_length=2, max_length=10)]
+    """arms, line by line"""
     dose: Dose = 1.0
+    """dose fraction"""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -69,10 +75,15 @@ class IntermittentRule(_Rule):
     """On and off by the calendar."""
 
     kind: Literal["intermittent"]
+    """intermittent: on and off by the calendar"""
     arm: Arm
+    """drugs joined by +"""
     on_days: Positive
+    """days on drug"""
     off_days: Positive
+    """days off drug"""
     dose: Dose = 1.0
+    """dose fraction"""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -83,10 +94,15 @@ class AdaptiveRule(_Rule):
     """Off at `stop_at` of the baseline, on again at `restart_at`."""
 
     kind: Literal["adaptive"]
+    """adaptive: off when small, on when regrown"""
     arm: Arm
+    """drugs joined by +"""
     stop_at: Positive = 0.5
+    """share of the baseline at which drug stops"""
     restart_at: Positive = 1.0
+    """share of the baseline at which it starts again"""
     dose: Dose = 1.0
+    """dose fraction"""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -103,12 +119,19 @@ class ResidualDiseaseRule(_Rule):
     """`then` for good once volume or plasma is below a limit, or `at_progression`, `first` until then."""
 
     kind: Literal["residual_disease"]
+    """residual_disease: another arm at minimal residual disease"""
     first: Arm
+    """arm given first"""
     then: Arm
+    """arm given for good afterwards"""
     below_mm3: Positive | None = None
+    """volume that triggers it, mm3"""
     below_molecules: Positive | None = None
+    """molecules in a plasma sample that trigger it"""
     at_progression: bool = False
+    """whether progression triggers it too"""
     dose: Dose = 1.0
+    """dose fraction"""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -129,11 +152,17 @@ class MutationRule(_Rule):
     """`answers`: arm by clone, given for good once `assay` finds the clone; `otherwise` after progression without."""
 
     kind: Literal["mutation"]
+    """mutation: an answer to a clone that an assay finds"""
     first: Arm
+    """arm given first"""
     answers: Annotated[dict[str, Arm], Field(min_length=1)]
+    """arm by clone, given for good once the clone is found"""
     assay: Literal["plasma", "biopsy"] = "plasma"
+    """plasma or biopsy"""
     otherwise: Arm | None = None
+    """arm after progression without a find"""
     dose: Dose = 1.0
+    """dose fraction"""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -152,10 +181,15 @@ class RechallengeRule(_Rule):
     """The same arm again after a holiday from the first progression on, with `between` in it."""
 
     kind: Literal["rechallenge"]
+    """rechallenge: the same arm again after a holiday"""
     arm: Arm
+    """drugs joined by +"""
     holiday_days: Positive
+    """days of the holiday, from the first progression on"""
     between: Arm = "untreated"
+    """arm in the holiday"""
     dose: Dose = 1.0
+    """dose fraction"""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -166,11 +200,17 @@ class DeEscalationRule(_Rule):
     """`first` upfront, `then` for good from `after_days` on or at `at_relative` of the baseline."""
 
     kind: Literal["de_escalation"]
+    """de_escalation: fewer drugs later"""
     first: Arm
+    """arm given first"""
     then: Arm
+    """arm given for good afterwards"""
     after_days: Positive | None = None
+    """day from which it is given"""
     at_relative: Positive | None = None
+    """share of the baseline at which it is given"""
     dose: Dose = 1.0
+    """dose fraction"""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -187,8 +227,11 @@ class CurrentPrecisionRule(_Rule):
     """The drug for the clone that predominates, the others at relapse (Beckman 2012), by the typical tumour."""
 
     kind: Literal["current_precision"]
+    """current_precision: the drug for the clone that predominates, others at relapse"""
     period_days: Positive = 45.0
+    """days between decisions"""
     detected_cells: Positive = 1e9
+    """cells at which a relapse is seen"""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -201,13 +244,19 @@ class DynamicPrecisionRule(_Rule):
     told."""
 
     kind: Literal["dynamic_precision"]
+    """dynamic_precision: the best doses one period ahead"""
     period_days: Positive = 45.0
+    """days between decisions"""
     variant: Literal["least_total", "least_doubly_resistant", "no_first_doubly_resistant"] = (
         "least_doubly_resistant"
     )
+    """least_total, least_doubly_resistant or no_first_doubly_resistant"""
     threshold_cells: Positive = 1e11
+    """cells from which the whole tumour counts first"""
     fatal_cells: Positive = 1e13
+    """cells at which a patient dies"""
     doses: tuple[tuple[Annotated[Number, Field(ge=0, le=1)], ...], ...] = ()
+    """dose fractions by drug to choose among"""
 
     @property
     def needs(self) -> tuple[str, ...]:

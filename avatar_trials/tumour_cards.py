@@ -28,8 +28,11 @@ class DrugSpec(Card):
     """
 
     kill: Drawn
+    """log-kill rate of sensitive cells at full dose, 1/day"""
     beyond_growth: bool = False
+    """whether that is the rate at which sensitive cells shrink, above their growth"""
     fails_in: Share = 0.0
+    """share of avatars in which the drug kills no cell"""
 
 
 class CloneSpec(Card):
@@ -40,19 +43,28 @@ class CloneSpec(Card):
     """
 
     name: str
+    """name of the clone"""
     share: Drawn | None = None
+    """share of cells at day 0; not of the first clone, which has the rest"""
     part_of: str | None = None
+    """clone of whose cells the share is taken"""
     fitness_cost: Drawn = 0.0
+    """share of growth that the clone gives up"""
     drivers: tuple[Sensitivities, ...] = ({},)
+    """sensitivities by drug, driver by driver: 0 resists, 1 as sensitive cells"""
 
 
 class MutationSpec(Card):
     """Mutants of clone `to` per cell of clone `source` and day."""
 
     source: str
+    """clone that mutates"""
     to: str
+    """clone that arises"""
     rate: Drawn
+    """mutants per cell and day"""
     rate_persister: Drawn = 0.0
+    """mutants per persister and day"""
 
 
 class PersistenceSpec(Card):
@@ -60,24 +72,38 @@ class PersistenceSpec(Card):
     `induced_fold`, `woken_fold`: factors by drug of the rates of switching, of drugs that change these."""
 
     induced: Drawn
+    """rate into persistence under drug, 1/day"""
     woken: Drawn
+    """rate back without drug, 1/day"""
     woken_on_drug: Drawn = 0.0
+    """rate back under drug, 1/day"""
     growth: Drawn = 0.0
+    """net growth of persisters, 1/day"""
     share: Drawn = 0.0
+    """share of cells that persist at day 0"""
     inducing: tuple[str, ...] = ()
+    """drugs that induce it; all, unless told"""
     killed_by: tuple[dict[str, NotNegative], ...] = ()
+    """sensitivities of persisters by drug"""
     induced_fold: dict[str, NotNegative] = Field(default_factory=dict)
+    """factor on the rate into persistence, by drug"""
     woken_fold: dict[str, NotNegative] = Field(default_factory=dict)
+    """factor on the rate back, by drug"""
 
 
 class NicheSpec(Card):
     """A protected compartment, as in `kinetics.tumour.Niche`; `spares`: drugs it does not protect from."""
 
     share: Drawn
+    """share of cells in the niche at day 0"""
     protection: Drawn
+    """share of the kill that is lost in it"""
     entering: Drawn = 0.0
+    """rate into the niche, 1/day"""
     leaving: Drawn = 0.0
+    """rate out of it, 1/day"""
     spares: tuple[str, ...] = ()
+    """drugs that the niche does not protect from"""
 
 
 class TypeSpec(Card):
@@ -85,9 +111,13 @@ class TypeSpec(Card):
     and of drugs' kills, 1 unless given."""
 
     weight: Positive = 1.0
+    """how many avatars are of this type, as a weight"""
     growth: Positive = 1.0
+    """factor on growth"""
     kill: dict[str, NotNegative] = Field(default_factory=dict)
+    """factor on the kill, by drug"""
     source: str
+    """where the numbers are from, or: assumed"""
 
 
 class TumourSpec(Card):
@@ -98,19 +128,33 @@ class TumourSpec(Card):
     """
 
     source: str
+    """where the numbers are from, or: assumed"""
     start_mm3: Drawn
+    """volume at day 0, mm3"""
     cells_per_mm3: Positive = 1e6
+    """tumour cells in a cubic millimetre"""
     growth: Drawn
+    """growth without drug, 1/day"""
     deceleration: Drawn = 0.0
+    """by how much growth slows with size, 1/day (Gompertz retardation)"""
     exponent: Drawn = 1.0
+    """exponent of combined kills: 1 adds them, large is the stronger alone"""
     antagonism: Drawn = 0.0
+    """by how much drugs hinder one another"""
     drugs: dict[str, DrugSpec] = Field(min_length=1)
+    """drugs, by name"""
     clones: tuple[CloneSpec, ...] = Field(min_length=1)
+    """clones, the first the sensitive one"""
     others_at_most: Share | None = None
+    """most that the shares of all clones but the first add up to"""
     mutations: tuple[MutationSpec, ...] = ()
+    """which clone arises from which"""
     persistence: PersistenceSpec | None = None
+    """cells that survive drug without resistance"""
     niche: NicheSpec | None = None
+    """a compartment that protects"""
     types: dict[str, TypeSpec] = Field(default_factory=dict)
+    """types of tumours, or levels of a biomarker"""
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> TumourSpec:

@@ -16,7 +16,7 @@ from avatar_trials.designs import TrialDesign
 from avatar_trials.intake import GrowthTable
 from avatar_trials.intake.covariates import require_known
 from avatar_trials.model_cards import ModelCard
-from avatar_trials.problems import InputError, Problem, together
+from avatar_trials.problems import together
 
 if TYPE_CHECKING:
     from avatar_trials.evidence.foreseen_combinations import ForeseenCombinations

@@ -1,11 +1,14 @@
-"""The commands in their order: each reads files, goes through one room and writes files."""
+"""The commands, group by group: each reads files, goes through one room and writes files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
+from avatar_trials.cli.commands_of_cards import list_library, new, schema
 from avatar_trials.cli.commands_of_combinations import predict_combination
 from avatar_trials.cli.commands_of_evidence import checks, compare
 from avatar_trials.cli.commands_of_files import inspect
@@ -14,73 +17,80 @@ from avatar_trials.cli.commands_of_readings import agree, readout, report
 from avatar_trials.cli.commands_of_strategies import compare_strategies
 from avatar_trials.cli.commands_of_sweeps import sweep
 from avatar_trials.cli.commands_of_trials import calibrate, emulate, population, run
+from avatar_trials.cli.commands_of_verification import verify
 from avatar_trials.cli.commands_of_volumes import certainty, check, metrics, response
+
+GROUPS: dict[str, tuple[tuple[Callable[..., None], str], ...]] = {
+    "Start here": (
+        (run, "run melanoma_braf_mek --volumes volumes.csv -o out"),
+        (new, "new design my_trial"),
+        (check, "check volumes.csv my_trial.toml"),
+        (list_library, "list"),
+    ),
+    "Mice that were measured": (
+        (response, "response volumes.csv --rule pct_sheet"),
+        (metrics, "metrics volumes.csv -o metrics.csv"),
+        (certainty, "certainty volumes.csv"),
+    ),
+    "From volumes to trials": (
+        (calibrate, "calibrate melanoma_braf_mek --volumes volumes.csv -o posterior.nc"),
+        (emulate, "emulate melanoma_braf_mek --population pdxe_cm"),
+        (population, "population out/posterior.nc -o population.nc"),
+        (
+            predict_combination,
+            'predict-combination pdxe_singles --volumes volumes.csv --arm "BKM120 + binimetinib"',
+        ),
+    ),
+    "Choose a trial": (
+        (sweep, "sweep melanoma_braf_mek --vary cohort.n=10,20,50 --dry-run"),
+        (compare_strategies, "compare-strategies melanoma_preemptive_vs_sequential"),
+        (avatars_needed, "avatars-needed columbus_melanoma --population pdxe_cm"),
+    ),
+    "Patients behind the avatars": (
+        (patients, "patients columbus_melanoma --population pdxe_cm -o out_patients"),
+        (benchmark, "benchmark columbus --patients out_patients/patients.nc"),
+    ),
+    "Read and doubt": (
+        (readout, "readout out/trial.nc"),
+        (agree, "agree out/trial.nc volumes.csv"),
+        (report, "report melanoma_braf_mek --trial out/trial.nc --posterior out/posterior.nc"),
+        (checks, "checks melanoma_braf_mek --posterior out/posterior.nc --trial out/trial.nc"),
+        (compare, "compare melanoma_braf_mek --models graded_kill,two_clone --volumes volumes.csv"),
+    ),
+    "Files": (
+        (inspect, "inspect out/posterior.nc"),
+        (schema, "schema -o schemas"),
+        (verify, "verify -o verification"),
+    ),
+}
+"""Group of commands -> each command with an example of its use."""
+
+
+class Grouped(TyperGroup):
+    """Help that lists the commands by group, each with its whole first sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for group, members in GROUPS.items():
+            rows = [
+                (name, self.commands[name].get_short_help_str(limit=1000))
+                for name in (example.split()[0] for _, example in members)
+            ]
+            with formatter.section(group):
+                formatter.write_dl(rows, col_max=20)
+
 
 app = typer.Typer(
     name="avatar-trials",
+    cls=Grouped,
     help="One-mouse-per-patient (1x1x1) trials of patient-derived xenografts: from tumour volumes to calibrated "
     "avatars, emulated trials, response, time to doubling and agreement.\n\n"
     "Start with: avatar-trials run melanoma_braf_mek (an embedded synthetic panel, about 5 minutes), then with "
     "--volumes YOUR_FILE.csv. A table of volumes has the columns avatar, arm, day, volume_mm3, or those of the PDX "
     "Encyclopedia sheet.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-def list_library() -> None:
-    """List the designs, model and interaction cards, benchmarks, populations and panels of the program."""
-    from avatar_trials.card_files import (
-        compares_strategies,
-        load_benchmark,
-        load_design,
-        load_interactions,
-        load_model,
-        load_strategies,
-    )
-    from avatar_trials.emulate import load_population, provenance
-    from avatar_trials.library import is_preset, known
-
-    designs = known("trial_designs")
-    print("Trial designs")
-    for name in designs:
-        if not compares_strategies(name):
-            print(f"  {name}: {load_design(name).title}")
-    of_strategies = [name for name in designs if compares_strategies(name)]
-    print("Designs that compare strategies (for compare-strategies)")
-    for name in of_strategies:
-        if not is_preset(name):
-            print(f"  {name}: {load_strategies(name).title}")
-    print("Presets: known systems with the checks they pass (for compare-strategies)")
-    for name in of_strategies:
-        if is_preset(name):
-            print(f"  {name}: {load_strategies(name).title}")
-    print("Model cards")
-    for name in known("models"):
-        print(f"  {name}: {load_model(name).title}")
-    print("Interaction cards")
-    for name in known("interactions"):
-        print(f"  {name}: {load_interactions(name).title}")
-    print("Benchmarks (clinical trials)")
-    for name in known("benchmarks"):
-        print(f"  {name}: {load_benchmark(name).title}")
-    names = known("populations")
-    if names:
-        print("Populations (new avatars are drawn from them)")
-    for name in names:
-        print(f"  {name}: {provenance(load_population(name))}")
-    print("Panels (synthetic)")
-    for name in known("panels"):
-        print(f"  {name}")
-
-
-IN_ORDER: tuple[Callable[..., None], ...] = (
-    *(run, check, response, metrics, certainty, calibrate, emulate, population),
-    *(predict_combination, sweep, compare_strategies, patients, benchmark, avatars_needed),
-    *(readout, agree, report, checks, compare, inspect),
-)
-for command in IN_ORDER:
-    app.command()(command)
-app.command("list")(list_library)
+for members in GROUPS.values():
+    for command, example in members:
+        app.command(example.split()[0], epilog=f"\b\nExample:\n  avatar-trials {example}")(command)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import (
     CovariatesOption,
     Design,
@@ -44,7 +45,12 @@ def predict_combination(
         ),
     ] = None,
     interactions: Annotated[
-        str, typer.Option("--interactions", help="Interaction card: a name from `list`, or a .toml file.")
+        str,
+        typer.Option(
+            "--interactions",
+            help="Interaction card: a name from `list`, or a .toml file.",
+            autocompletion=completion.interactions,
+        ),
     ] = "pathways",
     covariates: CovariatesOption = None,
     draws: Annotated[

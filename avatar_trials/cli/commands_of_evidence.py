@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, listed, say
 from avatar_trials.cli.outputs import posterior_files, require_writable
 
@@ -51,7 +52,11 @@ def compare(
     design: Design,
     models: Annotated[
         str,
-        typer.Option("--models", help="Model cards to calibrate, names or .toml files with commas between."),
+        typer.Option(
+            "--models",
+            help="Model cards to calibrate, names or .toml files with commas between.",
+            autocompletion=completion.models,
+        ),
     ] = "",
     posteriors: Annotated[
         str, typer.Option("--posteriors", help="Posterior files there are already, with commas between.")

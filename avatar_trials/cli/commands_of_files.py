@@ -20,13 +20,21 @@ WORDS_OF_A_FACT = 300
 def inspect(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A .nc file of this program: posterior, trial, population, ..."),
+        typer.Argument(
+            metavar="FILE", help="A file of this program: .nc, or a table or page beside its provenance.json."
+        ),
     ],
 ) -> None:
-    """Check that a file is whole and as it was written, and print its stamp: versions, hashes, seed, gates."""
+    """Check that a file is whole and as it was written; print its stamp, and the command that makes it again."""
+    from avatar_trials.cli.provenance import made_again, signed
     from avatar_trials.emulate import check_population, check_posterior, check_trial
     from avatar_trials.stamp import kind_of, read_netcdf, read_stamp, sha256_of
 
+    if file.suffix in (".csv", ".html", ".svg"):
+        stamp = signed(file)
+        print(f"{one_line(str(file))}: {one_line(str(stamp.get('kind')))}, as it was written")
+        _print_facts({"sha256": sha256_of(file), **stamp}, made_again(stamp))
+        return
     kind = kind_of(file)
     content: Any = read_netcdf(file, kind=kind)
     checks: dict[str, Callable[[Any, str], None]]
@@ -38,10 +46,16 @@ def inspect(
     synthetic = content.attrs.get("synthetic")
     if synthetic is not None:
         facts["volumes"] = "SYNTHETIC, no measured mouse" if int(synthetic) else "measured"
-    for name, value in facts.items():
-        print(f"  {one_line(str(name))}: {_told(value)}")
+    _print_facts(facts, made_again(facts))
     for line in _gates(content):
         print(f"  {line}")
+
+
+def _print_facts(facts: dict[str, Any], again: list[str]) -> None:
+    for name, value in facts.items():
+        print(f"  {one_line(str(name))}: {_told(value)}")
+    for number, line in enumerate(again):
+        print(one_line(f"  {line}" if number else f"  made again by: {line}"))
 
 
 def _sizes(content: xr.Dataset | xr.DataTree) -> dict[str, int]:

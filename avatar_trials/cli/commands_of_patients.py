@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import (
     Design,
     Unconverged,
@@ -32,7 +33,11 @@ Posterior = Annotated[
 ]
 PopulationName = Annotated[
     str | None,
-    typer.Option("--population", help="Population, a name from `list` or a .nc file: new avatars of it."),
+    typer.Option(
+        "--population",
+        help="Population, a name from `list` or a .nc file: new avatars of it.",
+        autocompletion=completion.populations,
+    ),
 ]
 
 
@@ -80,7 +85,9 @@ def benchmark(
     card: Annotated[
         str,
         typer.Argument(
-            metavar="BENCHMARK", help="Benchmark card: a name from `list`, a .toml, or a .csv of patients."
+            metavar="BENCHMARK",
+            help="Benchmark card: a name from `list`, a .toml, or a .csv of patients.",
+            autocompletion=completion.benchmarks,
         ),
     ],
     trial: Annotated[Path | None, typer.Option("--trial", help="Trial file: mice beside the clinic.")] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from avatar_trials.cli.options import Design, Volumes, VolumesOption, files_of, folder_of, say, tell_kind
-from avatar_trials.cli.outputs import require_writable
+from avatar_trials.cli.outputs import PROVENANCE, require_writable
 
 
 def readout(
@@ -18,12 +18,14 @@ def readout(
     """Read ORR, DCR, depth of response and time to doubling off a trial, arm by arm, with intervals."""
     from avatar_trials.cli import readings, trials
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.report import format_readout
 
-    require_writable([out], reads=[trial])
+    require_writable([out, out.with_name(PROVENANCE)], reads=[trial])
     emulated = trials.read_trial(trial)
     frame = readings.readings(emulated, None, readings.rules_of(emulated)).emulated
     write_csv(frame, out)
+    sign([out], trials.stamp_of_what_is_read(emulated, trial, "readout"))
     print(format_readout(frame))
     tell_kind(emulated)
     print(f"Written: {out}")
@@ -37,9 +39,11 @@ def agree(
     """Compare a trial with observed mice: populations and individuals, in two tables that do not imply one another."""
     from avatar_trials.cli import outputs, readings, trials
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.intake import read_volumes
 
-    require_writable([out / outputs.POPULATION, out / outputs.INDIVIDUAL], reads=[trial, volumes])
+    places = [out / name for name in (outputs.POPULATION, outputs.INDIVIDUAL, PROVENANCE)]
+    require_writable(places, reads=[trial, volumes])
     emulated = trials.read_trial(trial)
     arms = [str(arm) for arm in emulated["arm"].values]
     avatars = {str(name) for name in emulated["avatar"].values}
@@ -54,6 +58,8 @@ def agree(
     for frame, name in ((result.population, outputs.POPULATION), (result.individual, outputs.INDIVIDUAL)):
         if frame is not None:
             print(f"Written: {write_csv(frame, out / name)}")
+            stamp = trials.stamp_of_what_is_read(emulated, trial, "agreement")
+            sign([out / name], stamp | {"observed_sha256": table.sha256})
 
 
 def report(
@@ -73,9 +79,11 @@ def report(
     from avatar_trials.cli import flow, readings, reports, trials
     from avatar_trials.cli.evidence import checked
     from avatar_trials.cli.patients import read_patients
+    from avatar_trials.cli.provenance import sign
 
     chosen = load_design(design)
-    require_writable([out], reads=[*files_of(design, chosen), trial, posterior, volumes, patients])
+    places = [out, out.with_name(PROVENANCE)]
+    require_writable(places, reads=[*files_of(design, chosen), trial, posterior, volumes, patients])
     emulated = trials.read_trial(trial)
     trials.require_same_arms(emulated, chosen)
     tree = None if posterior is None else flow.read_posterior(posterior, allow_unconverged=True)
@@ -92,4 +100,5 @@ def report(
         checks = checked(tree, card, chosen, emulated, table, readings.rules_of(emulated))
     behind = None if patients is None else read_patients(patients)
     written = reports.reported(chosen, card, tree, emulated, table, result, out, checks, behind)
+    sign([out], trials.stamp_of_what_is_read(emulated, trial, "report"))
     print(f"Report: {written.resolve()}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import Unconverged
 from avatar_trials.cli.outputs import require_writable
 from avatar_trials.problems import InputError, Problem
@@ -16,7 +17,9 @@ def compare_strategies(
     design: Annotated[
         str,
         typer.Argument(
-            metavar="DESIGN", help="Design that compares strategies: a name from `list`, or a .toml file."
+            metavar="DESIGN",
+            help="Design that compares strategies: a name from `list`, or a .toml file.",
+            autocompletion=completion.strategy_designs,
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for everything that is written.")] = Path(
@@ -40,8 +43,8 @@ def compare_strategies(
 ) -> None:
     """Compare treatment strategies on the same avatars: preemptive, reactive, adaptive, triggered by an assay.
 
-    Writes strategies.nc, strategies.csv and strategy_differences.csv, and strategy_checks.csv of a design with checks
-    (a failed check is told, not an error).
+    Writes strategies.html, strategies.nc, strategies.csv and strategy_differences.csv, and strategy_checks.csv of a
+    design with checks (a failed check is told, not an error).
     """
     from avatar_trials.card_files import load_strategies
     from avatar_trials.cli import strategy_comparisons as comparisons
@@ -60,7 +63,7 @@ def compare_strategies(
         cohort, synthetic = comparisons.calibrated_cohort(
             posterior, chosen, draws, allow_unconverged=allow_unconverged
         )
-    found = comparisons.compared(chosen, out, cohort, synthetic=synthetic)
+    found = comparisons.compared(chosen, out, cohort, synthetic=synthetic, posterior=posterior)
     print(comparisons.printed(chosen, found))
     for path in written:
         if path.suffix != ".sha256":

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.cli.options import Design, files_of, listed
 from avatar_trials.cli.outputs import require_writable
 from avatar_trials.library import find_card
@@ -27,6 +28,7 @@ def sweep(
         str,
         typer.Option(
             "--population",
+            autocompletion=completion.populations,
             help="Population that avatars are drawn from: a name from `list` or a .nc file of `population`.",
         ),
     ] = "pdxe_cm",

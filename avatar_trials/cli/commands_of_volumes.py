@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from avatar_trials.cli.options import Doubling, Rule, Volumes, known, told
-from avatar_trials.cli.outputs import require_writable
+from avatar_trials.cli.outputs import PROVENANCE, require_writable
 from avatar_trials.problems import InputError, errors_of, one_line
 from avatar_trials.seeds import SEED_LIMIT
 
@@ -48,14 +48,17 @@ def response(
 ) -> None:
     """Response of every mouse: best response, best average response, mRECIST, depth of response, time to doubling."""
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.endpoints import DOUBLING_VARIANTS, RULES, response_table
+    from avatar_trials.stamp import make_stamp
 
     known("--rule", rule, RULES)
     known("--doubling", doubling, DOUBLING_VARIANTS)
-    require_writable([out], reads=[volumes])
+    require_writable([out, out.with_name(PROVENANCE)], reads=[volumes])
     table = told(volumes)
     calls = response_table(table, rule=rule, doubling=doubling)
     write_csv(calls, out)
+    sign([out], make_stamp(kind="response", data_sha256=table.sha256, rule=rule, doubling=doubling))
     counts = calls["category"].replace("", "not evaluable").value_counts()
     print(
         f"{len(calls)} mice, mRECIST rule {rule}: "
@@ -74,14 +77,17 @@ def metrics(
 ) -> None:
     """Every scalar metric of every mouse: nadir, duration, regrowth, growth and kill rates, area, slope, TGI."""
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.endpoints import DOUBLING_VARIANTS, RULES, curve_metrics
+    from avatar_trials.stamp import make_stamp
 
     known("--rule", rule, RULES)
     known("--doubling", doubling, DOUBLING_VARIANTS)
-    require_writable([out], reads=[volumes])
+    require_writable([out, out.with_name(PROVENANCE)], reads=[volumes])
     table = told(volumes)
     frame = curve_metrics(table, rule=rule, doubling=doubling)
     write_csv(frame, out)
+    sign([out], make_stamp(kind="metrics", data_sha256=table.sha256, rule=rule, doubling=doubling))
     print(f"{len(frame)} mice, {len(frame.columns)} columns. Written: {out}")
 
 
@@ -100,12 +106,17 @@ def certainty(
 ) -> None:
     """How sure every mouse's CR, PR, SD or PD is, given caliper error and sparse visits: no posterior needed."""
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.endpoints import RULES, call_probabilities
+    from avatar_trials.stamp import make_stamp
 
     known("--rule", rule, RULES)
-    require_writable([out], reads=[volumes])
+    require_writable([out, out.with_name(PROVENANCE)], reads=[volumes])
     table = told(volumes)
     frame = call_probabilities(table, rule=rule, draws=draws, seed=seed)
     write_csv(frame, out)
+    sign(
+        [out], make_stamp(kind="certainty", data_sha256=table.sha256, rule=rule, draws=draws, seed=str(seed))
+    )
     unsure = int((frame["p_of_call"] < UNSURE).sum())
     print(f"{len(frame)} mice; {unsure} calls with a probability below {UNSURE:g}. Written: {out}")

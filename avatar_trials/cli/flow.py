@@ -19,6 +19,7 @@ from avatar_trials.cli.outputs import (
     PARAMETERS,
     POPULATION,
     POSTERIOR,
+    PROVENANCE,
     READOUT,
     READOUT_OBSERVED,
     REPORT,
@@ -29,9 +30,10 @@ from avatar_trials.cli.outputs import (
     posterior_files,
     require_writable,
 )
+from avatar_trials.cli.provenance import sign
 from avatar_trials.cli.readings import Readings, readings, rules_of, write_readings
 from avatar_trials.cli.reports import reported
-from avatar_trials.cli.trials import emulated
+from avatar_trials.cli.trials import emulated, stamp_of_what_is_read
 from avatar_trials.designs import TrialDesign
 from avatar_trials.intake import GrowthTable, load_panel, read_volumes
 from avatar_trials.intake.covariates import read_covariates, with_carriers
@@ -43,7 +45,17 @@ Say = Callable[[str], None]
 
 def run_files(folder: Path) -> list[Path]:
     """What a run writes."""
-    tables = (READOUT, READOUT_OBSERVED, RESPONSE, POPULATION, INDIVIDUAL, PARAMETERS, GATES, REPORT)
+    tables = (
+        READOUT,
+        READOUT_OBSERVED,
+        RESPONSE,
+        POPULATION,
+        INDIVIDUAL,
+        PARAMETERS,
+        GATES,
+        REPORT,
+        PROVENANCE,
+    )
     return [
         *posterior_files(folder / POSTERIOR),
         *netcdf_files(folder / TRIAL),
@@ -177,7 +189,6 @@ def write_run(
     """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass, and
     OutputError where a file cannot be written or is the volumes or one of those that `reads` names. A posterior that an
     earlier run calibrated on the same is taken up."""
-    from avatar_trials.calibrate import gates_of, population_parameters, require_passed
     from avatar_trials.emulate import require_room
 
     require_writable(run_files(folder), reads=(volumes, covariates, *reads))
@@ -190,6 +201,9 @@ def write_run(
     )
     for notice in table.notices:
         say(str(notice))
+    # Loads the sampler, which takes seconds: after all that can be wrong with what was given.
+    from avatar_trials.calibrate import gates_of, population_parameters, require_passed
+
     tree = finished(table, design, card, folder / POSTERIOR, say=say)
     if tree is None:
         tree = calibrated(table, design, card, folder / POSTERIOR, say=say)
@@ -205,7 +219,7 @@ def write_run(
         else "GATES FAILED"
     )
     say(f"emulating {design.replicates:,} replicate trials")
-    trial = emulated(tree, design, card, folder / TRIAL)
+    trial = emulated(tree, design, card, folder / TRIAL, posterior=folder / POSTERIOR)
     rules = rules_of(trial)
     result = readings(trial, table, rules)
     write_readings(result, table, rules, folder)
@@ -213,4 +227,8 @@ def write_run(
     checks = checked(tree, card, design, trial, table, rules)
     write_checks(checks, folder / CHECKS)
     say("writing the report")
-    return result, reported(design, card, tree, trial, table, result, folder / REPORT, checks)
+    page = reported(design, card, tree, trial, table, result, folder / REPORT, checks)
+    written = (READOUT_OBSERVED, RESPONSE, POPULATION, INDIVIDUAL, PARAMETERS, GATES, REPORT)
+    sign([folder / READOUT], stamp_of_what_is_read(trial, folder / TRIAL, "readout"))
+    sign([folder / name for name in written], stamp_of_what_is_read(trial, folder / TRIAL, "run"))
+    return result, page

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avatar_trials.cli import completion
 from avatar_trials.problems import InputError, Problem
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from avatar_trials.intake import GrowthTable
 
 Design = Annotated[
-    str, typer.Argument(metavar="DESIGN", help="Trial design: a name from `list`, or a .toml file.")
+    str,
+    typer.Argument(
+        metavar="DESIGN",
+        help="Trial design: a name from `list`, or a .toml file.",
+        autocompletion=completion.designs,
+    ),
 ]
 Volumes = Annotated[Path, typer.Argument(metavar="VOLUMES", help="Table of tumour volumes (.csv or .xlsx).")]
 VolumesOption = Annotated[
@@ -49,10 +55,16 @@ Rule = Annotated[
         "--rule",
         help="mRECIST rule: gao2015_text (the paper's text), pct_sheet (reproduces the published calls) or xeva (as "
         "the R package of that name).",
+        autocompletion=lambda: ["gao2015_text", "pct_sheet", "xeva"],
     ),
 ]
 Doubling = Annotated[
-    str, typer.Option("--doubling", help="Time to doubling: pct_sheet (linear, as published) or log_linear.")
+    str,
+    typer.Option(
+        "--doubling",
+        help="Time to doubling: pct_sheet (linear, as published) or log_linear.",
+        autocompletion=lambda: ["pct_sheet", "log_linear"],
+    ),
 ]
 
 

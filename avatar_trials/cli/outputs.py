@@ -12,6 +12,7 @@ from avatar_trials.unfinished import clear_unfinished, place_for
 POSTERIOR, TRIAL, REPORT = "posterior.nc", "trial.nc", "report.html"
 READOUT, READOUT_OBSERVED, RESPONSE = "readout.csv", "readout_observed.csv", "response.csv"
 POPULATION, INDIVIDUAL = "agreement_population.csv", "agreement_individual.csv"
+PROVENANCE = "provenance.json"
 CHECKS = "checks"
 PARAMETERS, GATES = "parameters.csv", "gates.csv"
 

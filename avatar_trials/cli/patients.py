@@ -49,6 +49,7 @@ def emulated_with_patients(
             design_sha256=design.sha256,
             model_card=source.attrs["model_card"],
             card_sha256=source.attrs["card_sha256"],
+            data_sha256=source.attrs["data_sha256"],
             seed=str(design.seed),
             posterior_gates_passed=passed,
         )

@@ -10,28 +10,19 @@ import pandas as pd
 import xarray as xr
 
 from avatar_trials.cli.files import write_csv
+from avatar_trials.cli.outputs import PROVENANCE
+from avatar_trials.cli.provenance import sign
+from avatar_trials.report.strategy_page import SHOWN, StrategyInputs, write_strategy_page
 from avatar_trials.report.text import clean, number
-from avatar_trials.stamp import make_stamp, write_netcdf
+from avatar_trials.stamp import make_stamp, sha256_of, write_netcdf
 from avatar_trials.strategy_designs import StrategyDesign
 
 if TYPE_CHECKING:
     from avatar_trials.emulate import Cohort
 
 FOLLOWED, SCORES, DIFFERENCES = "strategies.nc", "strategies.csv", "strategy_differences.csv"
-CHECKS = "strategy_checks.csv"
+CHECKS, PAGE = "strategy_checks.csv", "strategies.html"
 
-SHOWN = (
-    ("PFS_median_days", "PFS", 0, 1.0),
-    ("PFS2_median_days", "PFS2", 0, 1.0),
-    ("strategy_failure_median_days", "failure", 0, 1.0),
-    ("response_share", "response %", 0, 100.0),
-    ("depth_of_response_pct", "depth %", 0, 1.0),
-    ("nadir_log10_cells", "log10 nadir", 1, 1.0),
-    ("eradicated_share", "eradicated %", 1, 100.0),
-    ("durable_share", "durable %", 1, 100.0),
-    ("drug_days", "drug-days", 0, 1.0),
-    ("removed_for_body_weight_before_progression", "lost to toxicity %", 1, 100.0),
-)
 COMPARED = (
     ("PFS_mean_days", "PFS"),
     ("strategy_failure_mean_days", "failure"),
@@ -48,7 +39,9 @@ def written_files(folder: Path, *, checks: bool) -> list[Path]:
         manifest_path(folder / FOLLOWED),
         folder / SCORES,
         folder / DIFFERENCES,
+        folder / PAGE,
         *([folder / CHECKS] if checks else []),
+        folder / PROVENANCE,
     ]
 
 
@@ -74,10 +67,15 @@ def calibrated_cohort(
 
 
 def compared(
-    design: StrategyDesign, folder: Path, cohort: Cohort | None = None, *, synthetic: bool = True
+    design: StrategyDesign,
+    folder: Path,
+    cohort: Cohort | None = None,
+    *,
+    synthetic: bool = True,
+    posterior: Path | None = None,
 ) -> Compared:
-    """Follow avatars under every strategy, score them, write everything. `synthetic`: no measured mouse is behind
-    it."""
+    """Follow avatars under every strategy, score them, write everything. `synthetic`: no measured mouse is behind it;
+    `posterior`: the file that the cohort is of."""
     from avatar_trials.strategies import compare_strategies, score_strategies
     from avatar_trials.strategies.design_checks import design_checks
 
@@ -98,12 +96,37 @@ def compared(
         basis = f"avatars calibrated on {'synthetic' if synthetic else 'measured'} volumes, the rest assumed"
         if synthetic:
             followed.attrs["scenario"] = f"SYNTHETIC volumes, no measured mouse. {followed.attrs['scenario']}"
-    stamp = make_stamp(design=design.name, design_sha256=design.sha256, seed=str(design.seed))
+    source = {} if posterior is None else {"posterior_sha256": sha256_of(posterior)}
+    stamp = make_stamp(design=design.name, design_sha256=design.sha256, seed=str(design.seed), **source)
     write_netcdf(_kept(followed, synthetic), folder / FOLLOWED, stamp, kind="strategies")
     for table, name in zip(tables, (SCORES, DIFFERENCES), strict=True):
         write_csv(table.assign(basis=basis, progression=followed.attrs["progression"]), folder / name)
+    written = [folder / name for name in (SCORES, DIFFERENCES)]
     if len(checks):
-        write_csv(checks, folder / CHECKS)
+        written.append(write_csv(checks, folder / CHECKS))
+    inputs = StrategyInputs(
+        title=design.title,
+        question=design.question,
+        reference=design.reference,
+        followed=followed,
+        scores=tables[0],
+        differences=tables[1],
+        checks=checks,
+        scenario=followed.attrs["scenario"],
+        facts={
+            "Avatars": f"{len(set(followed['avatar'].values)):,}, {basis}",
+            "Visits": f"to day {design.visits.horizon_days:g}",
+            "Progression": followed.attrs["progression"],
+            "Luck": followed.attrs["luck"],
+            "Reference": design.reference,
+        },
+        stamp=stamp,
+    )
+    written.append(write_strategy_page(folder / PAGE, inputs))
+    sign(
+        written,
+        stamp | {"kind": "comparison of strategies", "strategies_sha256": sha256_of(folder / FOLLOWED)},
+    )
     return Compared(*tables, checks, followed.attrs["scenario"])
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 
 from avatar_trials.cli.files import write_csv
 from avatar_trials.cli.options import say
+from avatar_trials.cli.outputs import PROVENANCE
+from avatar_trials.cli.provenance import sign
 from avatar_trials.decision_rules import UNITS
 from avatar_trials.library import find_card
 from avatar_trials.problems import InputError, Problem, together
@@ -30,7 +32,10 @@ VERSIONS = ("avatar_trials", "libraries")
 
 def written_files(folder: Path) -> list[Path]:
     """What a sweep writes."""
-    return [*(folder / name for name in (TABLE, SMALLEST, FIGURE, PAGE)), folder / PARTIAL / "blocks"]
+    return [
+        *(folder / name for name in (TABLE, SMALLEST, FIGURE, PAGE, PROVENANCE)),
+        folder / PARTIAL / "blocks",
+    ]
 
 
 def sweep_plan(
@@ -130,8 +135,19 @@ def swept(
         notes.append("SYNTHETIC: the population was calibrated on no measured mouse.")
     if design.mechanism:
         notes.append(f"SCENARIO: {design.mechanism.words}.")
-    inputs = SweepInputs(design.title, design.question, table, smallest, varied, facts, notes)
+    inputs = SweepInputs(design.title, design.question, table, smallest, varied, facts, notes, target)
     write_sweep_page(folder / PAGE, inputs)
+    made_of = stamp | {
+        "kind": "sweep",
+        "design": design.name,
+        "design_sha256": design.sha256,
+        "population": Path(population_name).stem,
+        "population_sha256": sha256_of(find_card("populations", population_name)),
+        "seed": str(plan.seed),
+        "trials_in_a_block": plan.n_trials,
+        "trials": int(table["n_trials"].max()),
+    }
+    sign([folder / name for name in (TABLE, SMALLEST, FIGURE, PAGE)], made_of)
     kept_of(plan, partial).remove()
     if partial.is_dir() and not any(partial.iterdir()):
         partial.rmdir()

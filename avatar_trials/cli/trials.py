@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xarray as xr
 
@@ -14,19 +14,24 @@ from avatar_trials.model_cards import ModelCard
 from avatar_trials.problems import InputError, Problem
 from avatar_trials.stamp import StampError, make_stamp, read_netcdf, read_stamp, sha256_of, write_netcdf
 
-if TYPE_CHECKING:
-    pass
 
-
-def emulated(tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path) -> xr.Dataset:
-    """Emulate the design's replicate trials with the calibrated avatars and write trial.nc."""
+def emulated(
+    tree: xr.DataTree, design: TrialDesign, card: ModelCard, path: Path, *, posterior: Path
+) -> xr.Dataset:
+    """Emulate the design's replicate trials with the calibrated avatars of `posterior`, the tree's file, and write
+    trial.nc."""
     from avatar_trials.emulate import cohort_for, emulate_trials
 
     require_same_card(tree, card)
     trial = emulate_trials(cohort_for(tree, design), design)
     passed = bool(read_stamp(tree).get("gates_passed", False))
     trial.attrs |= told_of_source(tree, passed) | {"avatars": "calibrated", "population": ""}
-    facts = {"calibrated_with_card_sha256": tree.attrs["card_sha256"], "posterior_gates_passed": passed}
+    facts = {
+        "calibrated_with_card_sha256": tree.attrs["card_sha256"],
+        "data_sha256": tree.attrs["data_sha256"],
+        "posterior_sha256": sha256_of(posterior),
+        "posterior_gates_passed": passed,
+    }
     write_netcdf(trial, path, stamp_of(design, card, **facts))
     return read_trial(path)
 
@@ -63,6 +68,7 @@ def stamp_of_population(name: str, population: xr.Dataset, design: TrialDesign) 
         design_sha256=design.sha256,
         model_card=population.attrs["model_card"],
         card_sha256=population.attrs["card_sha256"],
+        data_sha256=population.attrs["data_sha256"],
         seed=str(design.seed),
         population=Path(name).stem,
         population_sha256=sha256_of(find_card("populations", name)),
@@ -77,6 +83,11 @@ def read_trial(path: Path) -> xr.Dataset:
     trial = read_netcdf(path, kind="trial")
     check_trial(trial, str(path))
     return trial
+
+
+def stamp_of_what_is_read(trial: xr.Dataset, path: Path, kind: str) -> dict[str, Any]:
+    """Stamp of a table or page that is read off a trial file: the trial's own, and the file's hash."""
+    return read_stamp(trial) | {"trial_sha256": sha256_of(path), "kind": kind}
 
 
 def require_same_card(tree: xr.DataTree, card: ModelCard) -> None:

@@ -28,15 +28,17 @@ REASONS = "study_end size removed"
 NUMBERS_AT_A_TIME = 3_000_000
 
 
-def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = None) -> xr.Dataset:
+def emulate_trials(
+    cohort: Cohort, design: TrialDesign, *, seed: int | None = None, at_a_time: int | None = None
+) -> xr.Dataset:
     """Replicate trials of a design with a cohort: dims (trial, avatar, arm, visit).
 
     volume_mm3 is what the caliper read (0 below the detection limit), NaN after the mouse left; twin_volume_mm3 is a
     second mouse of the same avatar, arm and draw, the ceiling of what one mouse can tell of another. left_day,
     left_reason and draw are recorded. Arms of an avatar share the mouse's luck (common random numbers): arms compare
     sharply, and the arms of one replicate are not independent mice. The result depends on the cohort, the design and
-    the seed alone, not on how the work was cut up, and avatars do not touch one another's numbers. Raises
-    ResourceError, before anything is made, where memory does not hold it.
+    the seed alone, not on how the work was cut up (`at_a_time` volumes, in whole avatars), and avatars do not touch one
+    another's numbers. Raises ResourceError, before anything is made, where memory does not hold it.
     """
     seed = design.seed if seed is None else seed
     days = visit_days(design.visits)
@@ -45,7 +47,7 @@ def emulate_trials(cohort: Cohort, design: TrialDesign, *, seed: int | None = No
     volume, twin = np.full(shape, np.nan), np.full(shape, np.nan)
     left = np.zeros(shape[:3], dtype=np.int64)
     reason = np.zeros(shape[:3], dtype=np.int8)
-    block = max(1, NUMBERS_AT_A_TIME // (cohort.n_trials * len(days)))
+    block = max(1, (at_a_time or NUMBERS_AT_A_TIME) // (cohort.n_trials * len(days)))
     for first in range(0, len(cohort.avatars), block):
         names = cohort.avatars[first : first + block]
         part = cohort.of(names)

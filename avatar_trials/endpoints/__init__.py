@@ -13,7 +13,7 @@ _MODULES = {
     "benchmark": ("BENCHMARK_COLUMNS", "MICE", "PATIENTS", "against_benchmark"),
     "clinical": ("curve_rows", "recomputed"),
     "patient_agreement": ("agree_with_patients", "mice_on_patient_scale"),
-    "recist": ("RESPONSE_VARIANTS", "Recist", "patient_arms", "recist"),
+    "patient_response": ("RESPONSE_VARIANTS", "Recist", "patient_arms", "recist"),
     "call_certainty": (
         *("ASSESSMENTS", "CALL_COLUMNS", "QUESTIONS", "CallProbabilities", "call_probabilities"),
         *("call_probability", "category_shares", "replicate_call_probabilities"),

@@ -116,13 +116,18 @@ def progression(
     - `recist_volume`: V >= 1.2^3 of the least volume so far, the baseline included, and at least `floor`;
     - `baseline_volume`: V >= 1.2^3 of the baseline.
 
-    `timing`: `at_visit` the day of that visit; `interpolated_linear` and `interpolated_log` the day between it and the
-    visit before at which volume, or log volume, crosses the limit (after a volume of 0 the log is not defined: that
-    visit's day); `interval` no day, only (left, right].
+    `timing` is one of
+    - `at_visit`: the day of that visit;
+    - `interpolated_linear`: the day between it and the visit before at which the volume crosses the limit;
+    - `interpolated_log`: the same of log volume (after a volume of 0 it is not defined: that visit's day);
+    - `interval`: no day, only (left, right].
 
-    `endpoint`: `TTP` censors whatever is not progression; for `PFS` removal for body weight or toxicity and death are
-    events too; for `TTF` also removal for size or another reason. Study end and an unknown reason always censor.
-    TTP and PFS are censored at the last visit, TTF at `left_day`.
+    `endpoint` is one of
+    - `TTP`: progression alone is an event, and censored at the last visit;
+    - `PFS`: removal for body weight or toxicity and death are events too; censored at the last visit;
+    - `TTF`: so is removal for size or another reason; censored at `left_day`.
+
+    Study end and an unknown reason always censor.
 
     `left_reason` (...): one of LEFT_REASONS; `left_day` (...): day the mouse left, by default its last visit.
     `size_limit_mm3`: a mouse that left for size after its last visit was at least this large on the day it left, so

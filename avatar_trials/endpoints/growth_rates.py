@@ -81,11 +81,13 @@ def stein_fojo(
 ) -> SteinFojo:
     """Growth and kill rates of curves (..., visit).
 
-    `scale`: residuals of `log` volume, observation and curve both raised to the detection limit where below
-    it, or of `relative` volume, where the largest volumes rule. `model`: one of MODELS, or `least_bic`: of
-    the models with all parameters within their bounds the one with the least n log(RSS / n) + k log n, to
-    find which a fit that cannot win at its pace is left early. A model of k parameters needs k + 1 visits
-    after the baseline. ValueError for an unknown model or scale, or a limit that is not positive.
+    `scale` is that of the residuals. `log`: of log volume, observation and curve both raised to the detection
+    limit where below it. `relative`: of relative volume, where the largest volumes rule.
+
+    `model`: one of MODELS, or `least_bic`: of the models with all parameters within their bounds the one with the
+    least n log(RSS / n) + k log n, to find which a fit that cannot win at its pace is left early. A model of k
+    parameters needs k + 1 visits after the baseline. ValueError for an unknown model or scale, or a limit that is
+    not positive.
     """
     return stein_fojo_of(
         relative_curves(day, volume_mm3), model=model, scale=scale, detection_limit_mm3=detection_limit_mm3

@@ -28,9 +28,9 @@ from avatar_trials.endpoints.paired_scores import (
     paired_scores,
     unstratified_scores,
 )
+from avatar_trials.endpoints.patient_response import patient_arms
 from avatar_trials.endpoints.population import population_agreement
 from avatar_trials.endpoints.population_rows import ALL_ARMS
-from avatar_trials.endpoints.recist import patient_arms
 from avatar_trials.endpoints.response import volume_to_diameter_pct
 from avatar_trials.endpoints.tables import trial_response
 

@@ -122,7 +122,7 @@ def hazard_ratio(
     broadcast against it. strata: arms are compared within strata only; the avatar as stratum makes the
     trial a paired one. cluster: subjects that are not independent, as mice of one avatar in several arms;
     `se` is then the sandwich of score residuals summed over clusters (Lin and Wei 1989). ties: "efron"
-    (Efron 1977), "breslow" (Breslow 1974) or "exact", the conditional likelihood of discrete times (Cox
+    (Efron 1977), "breslow" (Breslow 1974) or "exact" (the conditional likelihood of discrete times, Cox
     1972). Where the likelihood has no maximum, as without events in an arm, the ratio is NaN and
     `why_undefined` says "HR not estimable" and why. ValueError for an unknown variant or level, other than
     two groups, clusters with exact ties.

@@ -27,7 +27,7 @@ from avatar_trials.endpoints.arm_agreement import FEWEST_ARMS, spearman_over_arm
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes, common_horizon
 from avatar_trials.endpoints.paired_scores import FINISH, added, of_several_mice, paired_scores
 from avatar_trials.endpoints.patient_agreement import mice_on_patient_scale
-from avatar_trials.endpoints.recist import patient_arms
+from avatar_trials.endpoints.patient_response import patient_arms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

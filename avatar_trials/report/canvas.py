@@ -13,11 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import matplotlib
 import matplotlib.font_manager
 import matplotlib.style
 import numpy as np
+import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
@@ -27,6 +29,7 @@ from avatar_trials.arms import UNTREATED
 from avatar_trials.report.text import clean, shorten
 
 WIDTH_IN = 11.4
+MARGIN_IN = 0.03  # around a figure cut to what is drawn
 PNG_DPI = 200  # twice the 100 dots an inch at which the page shows a figure
 INK = "#1d2226"
 FAINT = "#8a9299"
@@ -136,14 +139,20 @@ def grid(
     return figure, axes
 
 
-def svg(figure: Figure, alt: str, part: Bbox | None = None) -> Image:
-    """The figure, or a part of it in inches, as SVG: sharp at any size; for figures of few marks."""
-    return _image(figure, "svg", "image/svg+xml", alt, {"Date": None, "Creator": None}, part)
+def svg(figure: Figure, alt: str, part: Bbox | Literal["tight"] | None = None) -> Image:
+    """The figure, a part of it in inches or ("tight") what is drawn, as SVG; for figures of few marks."""
+    return _address(_drawn(figure, "svg", {"Date": None, "Creator": None}, part), "image/svg+xml", alt)
 
 
 def png(figure: Figure, alt: str) -> Image:
-    """The figure as PNG at twice the page's resolution; for figures of many marks."""
-    return _image(figure, "png", "image/png", alt, {"Software": None})
+    """The figure as PNG of 256 colours at twice the page's resolution; for figures of many marks."""
+    drawn = io.BytesIO(_drawn(figure, "png", {"Software": None}))
+    small = io.BytesIO()
+    with PIL.Image.open(drawn) as image:
+        image.convert("RGB").quantize(256, PIL.Image.Quantize.MEDIANCUT, dither=PIL.Image.Dither.NONE).save(
+            small, "png", optimize=True
+        )
+    return _address(small.getvalue(), "image/png", alt)
 
 
 def svg_bytes(figure: Figure) -> bytes:
@@ -151,16 +160,17 @@ def svg_bytes(figure: Figure) -> bytes:
     return _drawn(figure, "svg", {"Date": None, "Creator": None})
 
 
-def _image(
-    figure: Figure, kind: str, mime: str, alt: str, metadata: dict[str, None], part: Bbox | None = None
-) -> Image:
-    drawn = base64.b64encode(_drawn(figure, kind, metadata, part)).decode("ascii")
-    return Image(f"data:{mime};base64,{drawn}", alt)
+def _address(content: bytes, mime: str, alt: str) -> Image:
+    return Image(f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}", alt)
 
 
-def _drawn(figure: Figure, kind: str, metadata: dict[str, None], part: Bbox | None = None) -> bytes:
+def _drawn(
+    figure: Figure, kind: str, metadata: dict[str, None], part: Bbox | Literal["tight"] | None = None
+) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata, bbox_inches=part)
+    figure.savefig(
+        buffer, format=kind, dpi=PNG_DPI, metadata=metadata, bbox_inches=part, pad_inches=MARGIN_IN
+    )
     return buffer.getvalue()
 
 

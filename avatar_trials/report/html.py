@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 import xarray as xr
-from markupsafe import Markup
 
 from avatar_trials.endpoints import response_table, trial_response
-from avatar_trials.report import agreement, record, tables
+from avatar_trials.report import agreement, cohort, record, tables
+from avatar_trials.report.answer import answer
+from avatar_trials.report.figures import figures_of
+from avatar_trials.report.pages import page
 from avatar_trials.report.readings import FURTHER, MAIN
-from avatar_trials.report.text import clean, count, listed, percent
+from avatar_trials.report.text import count, listed, percent
 from avatar_trials.stamp import write_atomic
 
 if TYPE_CHECKING:
     from avatar_trials.evidence.check import Check
     from avatar_trials.intake import GrowthTable
-    from avatar_trials.report.canvas import Image
-    from avatar_trials.report.sheets import Sheet
 
 TEMPLATE = "report.html.j2"
 NEEDED_COLUMNS = {
@@ -93,9 +91,9 @@ def write_report(path: Path | str, inputs: ReportInputs) -> Path:
     problems = _problems(inputs)
     if problems:
         raise ValueError("the report cannot be written: " + "; ".join(problems))
-    page = render(inputs).encode("utf-8")
+    html = render(inputs).encode("utf-8")
     target = Path(path)
-    write_atomic(target, lambda temporary: temporary.write_bytes(page))
+    write_atomic(target, lambda temporary: temporary.write_bytes(html))
     return target
 
 
@@ -103,81 +101,33 @@ def render(inputs: ReportInputs) -> str:
     """The report's HTML. Everything from outside is escaped; nothing in the template is marked as safe."""
     responses = trial_response(inputs.trial, rule=inputs.rule, doubling=inputs.doubling)
     mice = None if inputs.observed is None else _mice(inputs)
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_safe,
-    )
-    source = resources.files("avatar_trials.report").joinpath(TEMPLATE).read_text("utf-8")
-    return environment.from_string(source).render(
+    failed = record.failed_gates(inputs.gates)
+    return page(
+        TEMPLATE,
+        title=inputs.title,
         inputs=inputs,
+        answer=answer(inputs, responses, failed=bool(failed)),
+        cohort=cohort.cohort_rows(inputs),
+        avatars=cohort.avatars_in_words(inputs.observed, inputs.arms),
+        bases={
+            arm: cohort.basis_of(arm, inputs.trial, cohort.calibrated_arms(inputs)) for arm in inputs.arms
+        },
+        not_identified=cohort.not_identified(inputs.parameters),
         level=percent(inputs.level),
         size=_size(inputs, mice),
         last_day=f"{_last_day(inputs):g}",
         longer=_followed_longer(inputs),
-        failed=record.failed_gates(inputs.gates),
+        failed=failed,
         readout=_readout(inputs),
         agreement=_agreement(inputs),
         checks=_checks(inputs.checks),
         doubts=listed([check.name for check in inputs.checks if check.passed is False]),
-        figures=_figures(inputs, responses, mice),
+        figures=figures_of(inputs, responses, mice, _last_day(inputs)),
         parameters=None if inputs.parameters is None else record.parameter_rows(inputs.parameters),
         point="mean" if inputs.parameters is None else record.point_column(inputs.parameters),
         gates=None if inputs.gates is None else record.gate_rows(inputs.gates),
         stamp=record.stamp_rows(inputs.stamp),
     )
-
-
-def _figures(inputs: ReportInputs, responses: xr.Dataset, mice: pd.DataFrame | None) -> dict[str, Any]:
-    """The figures by name; drawing libraries are loaded here, so that tables alone stay quick."""
-    from avatar_trials.report import canvas, doubling, glance, predictive, spider, waterfall
-    from avatar_trials.report.sheets import sheet
-
-    arms, level, last_day = inputs.arms, inputs.level, _last_day(inputs)
-    colours = canvas.arm_colours(arms)
-    named = listed(arms)
-    beside = "" if mice is None else ", observed mice beside"
-    with canvas.paper():
-        figures: dict[str, Sheet | list[Image] | str | None] = {
-            "overview": sheet(
-                glance.overview(inputs.readout_emulated, inputs.readout_observed, arms, colours),
-                lambda name: f"{MAIN[name].label} of {named}{beside}; numbers in the table.",
-            ),
-            "doubling": sheet(
-                doubling.doubling_curves(responses, mice, arms, colours, last_day, level),
-                lambda arm: f"Kaplan-Meier curve of the time to doubling of {arm}{beside}.",
-            ),
-            "waterfall": sheet(
-                waterfall.waterfall(responses, mice, arms, colours, level),
-                lambda arm: f"Sorted depth of response of {arm}{beside}.",
-            ),
-            "spider": sheet(
-                spider.spider(inputs.trial, inputs.observed, arms, colours, level),
-                lambda arm: f"Volume relative to baseline over time of {arm}{beside}.",
-            ),
-            "predictive": [],
-            "coverage": None,
-        }
-        shown = None if inputs.posterior is None else predictive.predicted(inputs.posterior)
-        if shown is not None:
-            avatars = [str(avatar) for avatar in inputs.trial["avatar"].values]
-            known = {avatar for avatar, _ in shown.of_curve}
-            own = [avatar for avatar in avatars if avatar in known] or sorted(known)
-            figures["predictive"] = [
-                canvas.png(page, f"Observed volumes and predictive bands: {what}.")
-                for page, what in predictive.predictive_pages(shown, own, arms, colours)
-            ]
-            figures["coverage"] = listed(
-                [
-                    f"{percent(round(shown.coverage(i), 3))} lie inside the {percent(band)} band"
-                    for i, band in enumerate(predictive.BANDS)
-                ]
-            )
-            figures["volumes"] = f"{len(shown.volume_mm3):,}"
-            figures["limit"] = f"{shown.limit_name}, {shown.limit_mm3:g} mm³"
-    return figures
 
 
 def _readout(inputs: ReportInputs) -> dict[str, Any]:
@@ -290,8 +240,3 @@ def _problems(inputs: ReportInputs) -> list[str]:
 def _missing(name: str, frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     missing = [column for column in columns if column not in frame]
     return [f"{name} has no column {', '.join(missing)}"] if missing else []
-
-
-def _safe(value: object) -> object:
-    """Text made safe to show, which the template engine then escapes; a macro's output has been through both."""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from avatar_trials.report import canvas
+from avatar_trials.report.pages import page
 from avatar_trials.report.sheets import sheet
 from avatar_trials.report.sweep_figure import panels_left_out, sweep_figure
-from avatar_trials.report.text import clean, number
+from avatar_trials.report.text import number, percent
 from avatar_trials.stamp import write_atomic
 
 TEMPLATE = "sweep.html.j2"
@@ -45,7 +44,8 @@ SECTIONS = {
 
 @dataclass(frozen=True)
 class SweepInputs:
-    """What the page shows: table as `sweeps.sweep_table` has it, `smallest` as `smallest_n`, facts as name -> words."""
+    """What the page shows: table as `sweeps.sweep_table` has it, `smallest` as `smallest_n`, facts as name -> words;
+    `target`: the share of trials that are to go forward."""
 
     title: str
     question: str
@@ -54,6 +54,7 @@ class SweepInputs:
     varied: Sequence[str]
     facts: dict[str, str]
     notes: Sequence[str]
+    target: float
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class Shown:
 
 def write_sweep_page(path: Path, inputs: SweepInputs) -> Path:
     """Write the page in one step. OSError where it cannot be written."""
-    page = render(inputs).encode("utf-8")
-    write_atomic(path, lambda temporary: temporary.write_bytes(page))
+    html = render(inputs).encode("utf-8")
+    write_atomic(path, lambda temporary: temporary.write_bytes(html))
     return path
 
 
@@ -84,24 +85,71 @@ def figure_bytes(table: pd.DataFrame, varied: Sequence[str]) -> bytes:
 
 def render(inputs: SweepInputs) -> str:
     """The page's HTML; everything from outside is escaped."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("avatar_trials.report").joinpath(TEMPLATE).read_text("utf-8")
     with canvas.paper():
         image = sheet(
             sweep_figure(inputs.table, inputs.varied),
             lambda panel: f"Share of trials that go forward against what was varied: {panel}.",
         )
-    return environment.from_string(source).render(
-        title=clean(inputs.title),
-        question=clean(inputs.question),
-        facts={clean(name): clean(words) for name, words in inputs.facts.items()},
-        notes=[clean(note) for note in inputs.notes],
+    return page(
+        TEMPLATE,
+        title=f"{inputs.title}: operating characteristics",
+        question=inputs.question,
+        answer=answer(inputs),
+        facts=inputs.facts,
+        notes=inputs.notes,
         image=image,
         left_out=panels_left_out(inputs.table, inputs.varied),
         smallest=_smallest(inputs),
         sections=[one for title in SECTIONS if (one := _section(inputs, title)).rows],
+    )
+
+
+def answer(inputs: SweepInputs) -> tuple[str, str]:
+    """Two sentences: how many avatars reach the target, or how near any trial comes; what that is worth."""
+    return _enough(inputs), _believed(inputs)
+
+
+def _enough(inputs: SweepInputs) -> str:
+    reached = _assured(inputs.smallest)
+    reached = reached[reached["n_avatars"].notna()].sort_values("n_avatars", kind="stable")
+    if len(reached):
+        first = reached.iloc[0]
+        return (
+            f"Of the trials tried, {first['n_avatars']} avatars{_besides(inputs, first)} are the fewest with which "
+            f"{first['arm']} goes forward by {first['endpoint']} in at least {percent(inputs.target)} of trials: "
+            f"assurance {number(100 * first['estimate'], 1)} %, averaged over what is not known of the population."
+        )
+    tried = _assured(inputs.table).sort_values("estimate", ascending=False, kind="stable")
+    if tried.empty:
+        return "No combination was held against all of its single agents, so no trial of this sweep has an assurance."
+    nearest = tried.iloc[0]
+    return (
+        f"No trial tried reaches an assurance of {percent(inputs.target)}: {nearest['n_avatars']} avatars"
+        f"{_besides(inputs, nearest)} come nearest, where {nearest['arm']} goes forward by {nearest['endpoint']} in "
+        f"{number(100 * nearest['estimate'], 1)} % of trials."
+    )
+
+
+def _assured(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["quantity"] == "assurance") & (table["against"] == "all single agents")]
+
+
+def _besides(inputs: SweepInputs, row: pd.Series) -> str:
+    """The other varied values of a row, in words."""
+    others = [name for name in inputs.varied if not name.endswith("n_avatars")]
+    told = [f"{name.rpartition('.')[2].replace('_', ' ')} {row[name]}" for name in others if name in row]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _believed(inputs: SweepInputs) -> str:
+    null = inputs.table[
+        (inputs.table["quantity"] == "type_I_error") & (inputs.table["world"] == "no_difference")
+    ]
+    worst = null["estimate"].max()
+    false = f"Without a difference between arms a test is won in at most {number(100 * worst, 1)} % of trials; all"
+    return (
+        f"{false if len(null) else 'All'} of this holds if the population is right: its avatars are drawn, none is a "
+        "calibrated individual, and a mouse is no patient."
     )
 
 
@@ -129,7 +177,7 @@ def _text(title: str, caption: str, rows: pd.DataFrame, varied: Sequence[str]) -
     ]
     shown = rows[kept].head(MOST_ROWS)
     cells = [[_cell(name, value) for name, value in zip(kept, row, strict=True)] for row in shown.to_numpy()]
-    return Shown(title, caption, [clean(name) for name in kept], cells, max(0, len(rows) - MOST_ROWS))
+    return Shown(title, caption, kept, cells, max(0, len(rows) - MOST_ROWS))
 
 
 def _cell(name: str, value: object) -> str:
@@ -137,4 +185,4 @@ def _cell(name: str, value: object) -> str:
         return "-"
     if isinstance(value, float):
         return number(value, 3 if abs(value) < 10 else 1)
-    return clean(value)
+    return str(value)

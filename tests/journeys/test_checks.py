@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "small.toml").write_text(DESIGN, "utf-8")
     design = load_design(str(place / "small.toml"))
     tree = read_netcdf(FROZEN, kind="posterior")
-    trials.emulated(tree, design, flow.model_of(design), place / "trial.nc")
+    trials.emulated(tree, design, flow.model_of(design), place / "trial.nc", posterior=FROZEN)
     return place
 
 

@@ -136,7 +136,7 @@ def test_help_names_every_command_and_where_to_start(run: Run) -> None:
     assert "avatar-trials run melanoma_braf_mek" in done.out
     bare = run()
     assert bare.code == 2
-    assert "Commands:" in bare.out + bare.err
+    assert "Start here:" in bare.out + bare.err
 
 
 @pytest.mark.parametrize(
@@ -360,6 +360,7 @@ def test_the_commands_write_what_they_say(study: Path) -> None:
     assert names_in(study) == [
         "agreement_individual.csv",
         "agreement_population.csv",
+        "provenance.json",
         "readout.csv",
         "readout.txt",
         "report.html",
@@ -378,6 +379,11 @@ def test_the_trial_says_where_it_comes_from(study: Path) -> None:
     assert list(trial["arm"].to_numpy()) == ["untreated", "encorafenib", "binimetinib + encorafenib"]
     assert (trial.attrs["synthetic"], trial.attrs["gates_passed"]) == (1, 1)
     assert trial.attrs["calibrated_on_sha256"] == posterior.attrs["data_sha256"]
+    stamp, page = read_stamp(trial), (study / "report.html").read_text("utf-8")
+    assert stamp["posterior_sha256"] == sha256_of(FROZEN)
+    assert stamp["data_sha256"] == posterior.attrs["data_sha256"]
+    for fact in ("data_sha256", "posterior_sha256", "card_sha256", "design_sha256", "seed", "avatar_trials"):
+        assert f"<dd>{stamp[fact]}</dd>" in page, fact
     stamp = read_stamp(trial)
     assert stamp["design_sha256"] == sha256_of(study / "small.toml")
     assert stamp["seed"] == "7"

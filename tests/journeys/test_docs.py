@@ -22,7 +22,7 @@ import avatar_trials
 from avatar_trials.calibrate import calibrate_avatars
 from avatar_trials.card_files import load_design, load_model, load_strategies
 from avatar_trials.cli import flow, outputs
-from avatar_trials.cli.commands import app
+from avatar_trials.cli.commands import GROUPS, app
 from avatar_trials.endpoints.individual import INDIVIDUAL_COLUMNS
 from avatar_trials.endpoints.population_rows import POPULATION_COLUMNS
 from avatar_trials.endpoints.readout import READOUT_COLUMNS
@@ -39,11 +39,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "avatar_trials"
 FROZEN = ROOT / "tests" / "fixtures" / "frozen_posterior.nc"
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = {page.stem: page.read_text("utf-8") for page in (ROOT / "docs").glob("*.md")}
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
 MODEL_PAGE = (ROOT / "models" / "two_clone.md").read_text("utf-8")
 SET_UP = (
     "pip install uv && uv run avatar-trials run trial_designs/melanoma_braf_mek.toml",
-    "uv run pytest",
+    "uv run avatar-trials run trial_designs/melanoma_braf_mek.toml --volumes FILE.csv -o out/",
 )
 ROOMS_OF_THE_HOUSE = {"avatar_trials", "models", "trial_designs", "tests", "notebooks", ".ci"}
 
@@ -154,7 +155,8 @@ def test_links_and_named_pages_exist() -> None:
 
 
 def test_the_two_set_up_commands_stand_as_they_are_typed() -> None:
-    lines = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    texts = (README, *PAGES.values())
+    lines = [line for text in texts for block in blocks(text, "sh") for line in block.splitlines()]
     assert [command for command in SET_UP if command not in lines] == []
     for argument in re.findall(r"\S+/\S+\.(?:toml|py)\b", "\n".join(lines)):
         assert (ROOT / argument).is_file(), argument
@@ -163,8 +165,8 @@ def test_the_two_set_up_commands_stand_as_they_are_typed() -> None:
 def commands() -> dict[str, str]:
     """Help text by command."""
     runner = CliRunner()
-    listed = runner.invoke(app, ["--help"]).output.split("Commands:", 1)[1]
-    names = re.findall(r"^  ([\w-]+) ", listed, re.MULTILINE)
+    listed = runner.invoke(app, ["--help"]).output.split("Options:", 1)[1]
+    names = re.findall(r"^  ([a-z][\w-]*)(?:  |$)", listed, re.MULTILINE)
     return {name: runner.invoke(app, [name, "--help"]).output for name in names}
 
 
@@ -184,9 +186,12 @@ def test_the_table_of_commands_is_what_help_says() -> None:
 
 def test_every_typed_command_line_exists() -> None:
     helped = commands()
-    typed = []
-    for page in (README, (ROOT / "CONTRIBUTING.md").read_text("utf-8")):
-        typed += re.findall(r"avatar-trials ([\w-]+)([^`\n]*)", page)
+    assert set(helped) == {example.split()[0] for group in GROUPS.values() for _, example in group}
+    typed = [
+        tuple(example.split(" ", 1)) for group in GROUPS.values() for _, example in group if " " in example
+    ]
+    for page in (README, (ROOT / "CONTRIBUTING.md").read_text("utf-8"), *PAGES.values()):
+        typed += re.findall(r"avatar-trials ([a-z][\w-]*)([^`\n]*)", page)
     assert {name for name, _ in typed} >= {"run", "check"}
     for name, rest in typed:
         assert name in helped
@@ -194,14 +199,14 @@ def test_every_typed_command_line_exists() -> None:
 
 
 def test_the_files_of_a_run_are_all_told() -> None:
-    told = section(README, "What `run` writes")
+    told = section(PAGES["outputs"], "What `run` writes")
     written = [value for name, value in vars(outputs).items() if name.isupper() and " " not in value]
     assert len(written) >= 10
     assert [name for name in written if f"`{name}`" not in told] == []
 
 
 def test_the_named_variants_are_all_told() -> None:
-    told = section(README, "Rules with several readings")
+    told = section(PAGES["outputs"], "Rules with several readings")
     assert [name for name in (*RULES, *DOUBLING_VARIANTS) if f"`{name}`" not in told] == []
 
 
@@ -221,7 +226,7 @@ def test_the_example_table_is_read_and_the_columns_are_those_of_the_dialects(tmp
 
 
 def test_changing_a_prior_works_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = section(README, "Change a prior")
+    told = section(PAGES["cards"], "Change a prior")
     (edit,) = re.findall(r"`(location = \S+)` \(\S+/day\) under `\[priors\.mu_k\]`", " ".join(told.split()))
     (model,) = re.findall(r"`(model = \S+)`", told)
     for line in blocks(told, "sh")[0].splitlines():
@@ -252,7 +257,7 @@ def test_the_python_example_runs(
         inspect.signature(calibrate_avatars).bind(*given, **named)
         return frozen
 
-    (example,) = blocks(README, "python")
+    (example,) = blocks(PAGES["python"], "python")
     shutil.copy(find_card("panels", "melanoma_synthetic"), tmp_path / "volumes.csv")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(avatar_trials, "calibrate_avatars", calibrated_before, raising=False)
@@ -323,13 +328,6 @@ def test_nothing_of_a_workplace_is_committed() -> None:
         text = (ROOT / name).read_bytes().decode("utf-8", "replace")
         found += [f"{name}: {match[0]}" for match in pattern.finditer(text)]
     assert found == []
-
-
-def test_the_notebook_runs(frozen_file: Path) -> None:
-    out = python("notebooks/first_look.py", AVATAR_TRIALS_POSTERIOR=str(frozen_file))
-    assert "SYNTHETIC" in out
-    assert "mu_r" in out
-    assert "encorafenib" in out.split("time_to_doubling_days")[-2]
 
 
 def test_the_script_that_compares_arms_runs(frozen_file: Path) -> None:

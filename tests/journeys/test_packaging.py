@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from avatar_trials.verify.references import manifest
+
 ROOT = Path(__file__).parents[2]
 PROJECT_FILE = ROOT / "pyproject.toml"
 CARDS = ("models", "trial_designs", "interactions", "benchmarks")
@@ -121,8 +123,10 @@ def test_the_wheel_carries_cards_and_panels(built: Path) -> None:
     populations = {
         str(path.relative_to(ROOT)) for path in (ROOT / "avatar_trials" / "populations").glob("*.nc*")
     }
+    references = {f"avatar_trials/_library/reference/{path}" for path in manifest()}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "avatar_trials").rglob("*.py")}
-    assert cards | panels | populations | modules | {"avatar_trials/py.typed"} <= names
+    assert references
+    assert cards | panels | populations | references | modules | {"avatar_trials/py.typed"} <= names
     assert not [name for name in names if not name.startswith(("avatar_trials/", "avatar_trials-"))]
     assert {name for name in names if name.endswith((".nc", ".sha256"))} == populations
     assert not [name for name in names if "__pycache__" in name]

@@ -43,9 +43,15 @@ def test_a_comparison_is_printed_and_written(tmp_path: Path) -> None:
     assert followed.sizes["avatar"] == 60
     assert "ASSUMED" in followed.attrs["scenario"]
     assert read_stamp(followed)["kind"] == "strategies"
+    html = (tmp_path / "strategies.html").read_text("utf-8")
+    means = table[table["endpoint"] == "strategy_failure_mean_days"].set_index("strategy")["estimate"]
+    assert f"“{means.idxmax()}” fails last, after {means.max():.0f} days" in html
+    for words in ("SCENARIO.", "is no evidence about a drug", "Composition over time"):
+        assert words in html
+    assert html.index("fails last") < html.index("<h2>")
     again = CliRunner().invoke(app, [*typed[:3], str(tmp_path / "again"), *typed[4:]])
     assert again.exit_code == 0
-    for name in ("strategies.csv", "strategy_differences.csv", "strategies.nc"):
+    for name in ("strategies.csv", "strategy_differences.csv", "strategies.nc", "strategies.html"):
         assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 

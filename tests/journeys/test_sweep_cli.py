@@ -65,6 +65,12 @@ def test_a_sweep_is_printed_and_written(population: str, tmp_path: Path) -> None
     page = (tmp_path / "a" / "sweep.html").read_text("utf-8")
     for words in ("<svg", "NEW AVATARS", "Which combination", "Wrong decisions", "Smallest trial"):
         assert (words in page) == (words not in ("<svg", "Which combination")), words
+    own = table[(table["quantity"] == "assurance") & (table["against"] == "all single agents")]
+    nearest = own.sort_values("estimate", ascending=False, kind="stable").iloc[0]
+    assert nearest["estimate"] < 0.8
+    opening = f"No trial tried reaches an assurance of 80 %: {nearest['n_avatars']} avatars"
+    assert opening in page
+    assert page.index(opening) < page.index("<h2>")
     assert (tmp_path / "a" / "sweep.svg").read_bytes().startswith(b"<?xml")
     assert not (tmp_path / "a" / "sweep.partial").exists()
     again = CliRunner().invoke(app, [*arguments, "--workers", "2", "-o", str(tmp_path / "b")])

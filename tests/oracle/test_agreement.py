@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +18,9 @@ from avatar_trials.endpoints.arm_outcomes import common_horizon
 from avatar_trials.endpoints.individual import INDIVIDUAL_COLUMNS
 from avatar_trials.endpoints.population_rows import POPULATION_COLUMNS
 from avatar_trials.intake import GrowthTable
+from avatar_trials.verify import small_samples
 
-R = json.loads((Path(__file__).parents[1] / "fixtures" / "survival" / "agreement.json").read_text())
+R = small_samples.reference("agreement")
 DAYS = np.array([0.0, 5.0, 10.0, 15.0, 20.0, 25.0])
 Floats = NDArray[np.float64]
 

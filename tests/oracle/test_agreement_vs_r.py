@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from itertools import permutations, product
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from avatar_trials.endpoints.contingency import cohen_kappa, conditional_odds_ratio, fisher_exact
-from avatar_trials.endpoints.intervals import proportion_interval, quantile, wilson_interval
+from avatar_trials.endpoints.intervals import proportion_interval
 from avatar_trials.endpoints.measurement_agreement import (
     kendall,
     kolmogorov_smirnov,
@@ -22,29 +19,22 @@ from avatar_trials.endpoints.measurement_agreement import (
     spearman_test,
 )
 from avatar_trials.endpoints.paired import (
-    mcnemar,
     mcnemar_counts,
     paired_prentice_wilcoxon,
     paired_sign_test,
     signed_rank,
 )
 from avatar_trials.endpoints.rank_tests import logrank
+from avatar_trials.verify import small_samples
+from avatar_trials.verify.references import table
+from tests.held import hold
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
-R = json.loads((FIXTURES / "agreement.json").read_text())
-SERIES = R["paired_vectors"]
-X, Y = np.array(SERIES["x"]), np.array(SERIES["y"])
+R = small_samples.reference("agreement")
 
 
 @pytest.mark.parametrize("row", R["binomial"], ids=lambda row: f"{row['x']} of {row['n']}")
 def test_proportions(row: dict[str, float]) -> None:
-    for method, name in (("wilson", "wilson"), ("clopper-pearson", "clopper_pearson")):
-        np.testing.assert_allclose(
-            proportion_interval(row["x"], row["n"], method=method), row[name], rtol=0, atol=1e-10
-        )
-    np.testing.assert_allclose(
-        wilson_interval(int(row["x"]), int(row["n"]), 0.95), row["wilson"], rtol=0, atol=1e-10
-    )
+    hold(small_samples.proportions(row))
     beta = stats.beta(row["x"] + 0.5, row["n"] - row["x"] + 0.5).ppf([0.025, 0.975])
     beta = np.where([row["x"] == 0, row["x"] == row["n"]], [0.0, 1.0], beta)
     np.testing.assert_allclose(
@@ -68,17 +58,7 @@ def test_proportions_over_replicates() -> None:
 
 
 def test_mcnemar() -> None:
-    theirs = R["mcnemar"]
-    (both, first), (second, neither) = theirs["table"]
-    responses = [(True, True)] * both + [(True, False)] * first + [(False, True)] * second
-    responses += [(False, False)] * neither + [(True, False)] * 3
-    a, b = np.array(responses).T
-    ours = mcnemar(a, b, evaluable=np.arange(len(a)) < len(a) - 3)
-    found = [ours.chisq, ours.p_value, ours.chisq_cc, ours.p_value_cc, ours.exact_p]
-    np.testing.assert_allclose(
-        found, [theirs[k] for k in ("chisq", "p", "chisq_cc", "p_cc", "exact_p")], rtol=0, atol=1e-10
-    )
-    assert ours.n_pairs == 100
+    hold(small_samples.mcnemar_of_pairs())
 
 
 def test_mcnemar_without_pairs_that_differ() -> None:
@@ -91,11 +71,8 @@ def test_mcnemar_without_pairs_that_differ() -> None:
 
 
 def test_fisher() -> None:
+    hold(small_samples.fisher())
     theirs = R["fisher"]
-    np.testing.assert_allclose(fisher_exact(theirs["table"]), theirs["p"], rtol=0, atol=1e-10)
-    as_r = conditional_odds_ratio(theirs["table"], search="r")
-    np.testing.assert_allclose(as_r.estimate, theirs["cond_mle_or"], rtol=1e-10)
-    np.testing.assert_allclose([as_r.lower, as_r.upper], theirs["ci"], rtol=1e-10)
     # R's search stops at 1.2e-4; another root finder on the same distribution goes to the end.
     best = stats.contingency.odds_ratio(np.array(theirs["table"]), kind="conditional")
     limits = best.confidence_interval()
@@ -118,31 +95,7 @@ def test_fisher_over_replicates() -> None:
 
 
 def test_paired_series() -> None:
-    r = pearson(X, Y)
-    np.testing.assert_allclose(
-        [r.estimate, r.p_value], [SERIES["pearson"]["est"], SERIES["pearson"]["p"]], rtol=0, atol=1e-10
-    )
-    np.testing.assert_allclose([r.lower, r.upper], SERIES["pearson"]["ci"], rtol=0, atol=1e-10)
-    rho, tau = spearman_test(X, Y), kendall(X, Y)
-    np.testing.assert_allclose(
-        [rho.estimate, rho.p_value], list(SERIES["spearman"].values())[:2], rtol=0, atol=1e-10
-    )
-    np.testing.assert_allclose(
-        [tau.estimate, tau.p_value], list(SERIES["kendall"].values())[:2], rtol=0, atol=1e-10
-    )
-    np.testing.assert_allclose(
-        lin_concordance(X, Y).estimate, SERIES["lin"]["lin_ccc_pop_var"], rtol=0, atol=1e-10
-    )
-    limits, theirs = limits_of_agreement(X, Y), SERIES["bland_altman"]
-    np.testing.assert_allclose([limits.bias, limits.sd], [theirs["bias"], theirs["sd"]], rtol=0, atol=1e-10)
-    np.testing.assert_allclose([limits.lower, limits.upper], theirs["loa"], rtol=0, atol=1e-10)
-    signed = signed_rank(X, Y)
-    np.testing.assert_allclose(
-        [signed.statistic, signed.p_value], list(SERIES["wilcoxon_signed"].values()), rtol=0, atol=1e-10
-    )
-    np.testing.assert_allclose(kolmogorov_smirnov(X, Y), list(SERIES["ks"].values()), rtol=0, atol=1e-10)
-    sevenths = [quantile(X, p) for p in (0.1, 0.25, 0.5, 0.75, 0.9)]
-    np.testing.assert_allclose(sevenths, SERIES["quantile_type7"], rtol=0, atol=1e-10)
+    hold(small_samples.paired_series())
 
 
 def test_exact_spearman_is_the_share_of_permutations() -> None:
@@ -207,7 +160,7 @@ def test_signed_rank_against_scipy() -> None:
 
 
 def test_sign_test_of_doubling_times_is_the_pair_stratified_logrank() -> None:
-    data = pd.read_csv(FIXTURES / "data_gehan.csv").sort_values("pair")
+    data = table("survival", "data_gehan").sort_values("pair")
     arms = [data[data["group"] == name] for name in ("6-MP", "control")]
     values = [arm[column].to_numpy() for arm in arms for column in ("time", "event")]
     sign = paired_sign_test(*values)

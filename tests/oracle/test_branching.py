@@ -7,12 +7,9 @@ Monte Carlo standard errors, 3.3 (two-sided 0.1 %); seeds are fixed, so a failur
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from decimal import Decimal, localcontext
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +17,10 @@ import pytest
 from scipy import integrate, optimize, stats
 
 from avatar_trials.kinetics import branching, eradication, lineages, luria_delbruck, mutants
+from avatar_trials.verify import kinetics_references
+from tests.held import hold
 
-CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent.parent / "fixtures" / "stochastic" / "birth_death.json").read_text("utf-8")
-)
+CASES = kinetics_references.cases("stochastic", "birth_death")
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 SE = 3.3
 
@@ -127,23 +124,7 @@ def gillespie(
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"b{c['b']}_d{c['d']}_n{c['n0']}_t{c['t']}")
 def test_law_of_the_fixture(case: dict[str, Any]) -> None:
-    one, n = fixture_law(case), case["n0"]
-    got = {
-        "alpha": one.extinct,
-        "beta": one.more,
-        "p_extinct_by_t": branching.extinction_by(one, n),
-        "p_extinct_ever": branching.extinction_ever(case["b"], case["d"], n),
-        "mean": branching.mean(one, n),
-        "var": branching.variance(one, n),
-    }
-    for name, value in got.items():
-        np.testing.assert_allclose(value, float(case[name]), rtol=1e-13 * max(n, 10), err_msg=name)
-    with localcontext(prec=40):
-        alpha, beta = Decimal(case["alpha"]), Decimal(case["beta"])
-        for z in ("0", "0.3", "0.999", "1"):
-            at = Decimal(z)
-            value = ((alpha + (1 - alpha - beta) * at) / (1 - beta * at)) ** n
-            np.testing.assert_allclose(branching.pgf(one, float(z), n), float(value), rtol=1e-11)
+    hold(kinetics_references.birth_and_death(case))
 
 
 def test_law_in_its_limits() -> None:

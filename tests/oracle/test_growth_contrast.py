@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from avatar_trials.endpoints.mixed_model import RANDOM_EFFECTS, growth_contrast, growth_model
 from avatar_trials.intake import GrowthTable
-
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
-GROWTH = pd.read_csv(FIXTURES / "data_lme_growth.csv")
-NLME = json.loads((FIXTURES / "lme_growth.json").read_text())
+from avatar_trials.verify import small_samples
+from tests.held import hold
 
 
-@pytest.mark.parametrize("method", ["REML", "ML"])
+@pytest.mark.parametrize("method", small_samples.METHODS)
 def test_random_slopes_agree_with_nlme(method: str) -> None:
-    expected = NLME[method]
-    model = growth_model(GROWTH["day"], GROWTH["logv"], GROWTH["model"], reml=method == "REML")
-    assert (model.why, model.terms) == ("", ("intercept", "day"))
-    np.testing.assert_allclose(model.effects, list(expected["fixef"].values()), rtol=1e-8)
-    # Two optimisers meet in the likelihood; its curvature leaves the variances about half as many digits.
-    np.testing.assert_allclose(model.std_errors, list(expected["fixef_se"].values()), rtol=1e-5)
-    assert model.log_likelihood == pytest.approx(expected["loglik"], abs=1e-7)
-    spread = np.sqrt(np.diag(model.covariance))
-    np.testing.assert_allclose(spread, [expected["sd_int"], expected["sd_day"]], rtol=1e-5)
-    assert model.residual_sd == pytest.approx(expected["sigma"], rel=1e-5)
-    assert model.covariance[0, 1] / spread.prod() == pytest.approx(
-        expected["corr"], abs=5e-4
-    )  # 3 digits printed
-    assert (model.n_groups, model.n_volumes) == (GROWTH["model"].nunique(), len(GROWTH))
+    hold(small_samples.random_slopes(method))
 
 
 def two_arms(n: int = 12, difference: float = -0.04, spread: float = 0.005) -> GrowthTable:

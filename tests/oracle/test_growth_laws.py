@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import json
 import math
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +16,10 @@ from scipy import integrate, optimize, special
 from avatar_trials.kinetics import growth_laws, landmarks, namespace
 from avatar_trials.kinetics.exposure import concentration
 from avatar_trials.kinetics.simeoni import simeoni
+from avatar_trials.verify import kinetics_references
+from tests.held import hold
 
 Floats = NDArray[np.float64]
-CLOSED: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent.parent / "fixtures" / "ode" / "closed_forms.json").read_text("utf-8")
-)
 DAYS = np.array([0.0, 1.0, 9.0, 30.0, 75.0])
 
 # The specific net rate u' of each law at (t, V/V0), as its paper writes the equation; V0 = 1 where it has none.
@@ -86,24 +83,15 @@ def test_laws_solve_their_equations(name: str) -> None:
     assert ours[0] == pytest.approx(0.0, abs=1e-15)
 
 
-@pytest.mark.parametrize(
-    "c", [c for c in CLOSED if c["model"] == "logistic_kill"], ids=lambda c: str(c["args"])
-)
-def test_logistic_to_thirty_digits(c: dict[str, Any]) -> None:
-    a = c["args"]
-    ours = growth_laws.logistic(a["t"], a["v0"], a["r"], a["kill"], a["K"])
-    assert math.isclose(a["v0"] * np.exp(ours), float(c["V"]), rel_tol=1e-12)
+@pytest.mark.parametrize("case", kinetics_references.of_model("logistic_kill"), ids=lambda c: str(c["args"]))
+def test_logistic_to_thirty_digits(case: dict[str, Any]) -> None:
+    hold(kinetics_references.logistic(case))
 
 
-@pytest.mark.parametrize(
-    "c", [c for c in CLOSED if c["model"] == "gompertz_kill"], ids=lambda c: str(c["args"])
-)
-def test_gompertz_to_thirty_digits(c: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", kinetics_references.of_model("gompertz_kill"), ids=lambda c: str(c["args"]))
+def test_gompertz_to_thirty_digits(case: dict[str, Any]) -> None:
     """V' = a V ln(K/V) - kill V has growth a ln(K/V0) - kill at day 0."""
-    a = c["args"]
-    start = a["a"] * math.log(a["K"] / a["v0"]) - a["kill"]
-    ours = growth_laws.gompertz(a["t"], start, a["a"])
-    assert math.isclose(a["v0"] * np.exp(ours), float(c["V"]), rel_tol=1e-12)
+    hold(kinetics_references.gompertz(case))
 
 
 def test_laws_meet_in_their_limits() -> None:
@@ -142,21 +130,10 @@ def test_a_vanishing_tumour_stays_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in CLOSED if c["model"] == "two_exponential"], ids=lambda c: str(c["args"])
+    "case", kinetics_references.of_model("two_exponential"), ids=lambda c: str(c["args"])
 )
 def test_c2_landmarks_to_thirty_digits(case: dict[str, Any]) -> None:
-    s, q, a, b = (case["args"][key] for key in "sqab")
-    x, rates = np.log([s, q]), np.array([-a, b])
-    found = {
-        "t_nadir": landmarks.nadir_day(x, rates),
-        "V_nadir": (s + q) * np.exp(landmarks.log_depth(x, rates)),
-        "DepOR_percent": 100 * np.expm1(landmarks.log_depth(x, rates)),
-        "t_120pct_nadir": landmarks.time_to_multiple_of_nadir(x, rates, 1.2),
-        "t_back_to_baseline": landmarks.time_to_multiple_of_baseline(x, rates, 1.0),
-        "t_double_baseline": landmarks.time_to_multiple_of_baseline(x, rates),
-    }
-    for key, value in found.items():
-        assert math.isclose(value, float(case[key]), rel_tol=1e-11), key
+    hold(kinetics_references.two_exponentials(case))
 
 
 NADIR_PARADOX = [

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from avatar_trials import endpoints
+from avatar_trials.verify import response_calls
+from avatar_trials.verify.comparison import Comparison
+from tests.held import hold
 
-DAYS = [0, 3, 7, 10, 14, 17, 21, 24]
+
+def by_hand(name: str) -> list[Comparison]:
+    """Comparisons of the curves of this name."""
+    curves = [case for case in response_calls.cases("curves") if case["name"] == name]
+    return [one for case in curves for one in response_calls.curve(case)]
 
 
 def slow_response(days: list[float], change: list[float], rule: str) -> tuple[float, float]:
@@ -30,25 +39,9 @@ def slow_response(days: list[float], change: list[float], rule: str) -> tuple[fl
     return best, average
 
 
-@pytest.mark.parametrize(
-    ("best", "average", "category"),
-    [
-        (-95.1, -40.1, "CR"),
-        (-95.0, -90.0, "PR"),
-        (-99.0, -40.0, "PR"),
-        (-50.1, -20.1, "PR"),
-        (-50.0, -30.0, "SD"),
-        (-60.0, -20.0, "SD"),
-        (34.9, 29.9, "SD"),
-        (35.0, 0.0, "PD"),
-        (0.0, 30.0, "PD"),
-        (-99.0, 31.0, "PD"),
-        (float("nan"), -50.0, ""),
-        (-50.0, float("nan"), ""),
-    ],
-)
-def test_category_limits_are_strict_and_both_must_hold(best: float, average: float, category: str) -> None:
-    assert endpoints.mrecist(best, average) == category
+@pytest.mark.parametrize("case", response_calls.cases("calls"))
+def test_category_limits_are_strict_and_both_must_hold(case: dict[str, Any]) -> None:
+    hold(response_calls.call(case))
 
 
 @pytest.mark.parametrize("limit", [-95.0, -50.0, 35.0])
@@ -58,85 +51,44 @@ def test_a_best_response_just_below_its_limit_changes_the_category(limit: float)
 
 
 def test_running_mean_includes_the_zero_at_day_0() -> None:
-    volume = [200, 200, 100, 100]
-    average, day = endpoints.best_average_response([0, 5, 12, 15], volume, "gao2015_text")
-    assert (average, day) == (-25.0, 15.0)
+    hold(by_hand("the zero of day 0 is in the mean"))
 
 
 def test_text_rule_by_hand() -> None:
-    volume = [200.0, 250.0, 150.0, 120.0, 80.0, 60.0, 100.0, 300.0]
-    assert endpoints.best_response(DAYS, volume, "gao2015_text") == (-70.0, 17.0)
-    changes = [0.0, 25.0, -25.0, -40.0, -60.0, -70.0, -50.0, 50.0]
-    means = np.cumsum(changes) / np.arange(1, 9)
-    best_average, day = endpoints.best_average_response(DAYS, volume, "gao2015_text")
-    assert best_average == pytest.approx(means[6], abs=1e-12)
-    assert day == 21.0
+    hold(by_hand("a fall and a return"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "best", "day"),
-    [
-        ([0, 0, 0, -10, -5, 0, 5, 10], -10, 10),
-        ([0, 0, 0, -10, 30, 0, 5, 10], 0, 17),
-        ([0, 0, 0, -10, 29.9, 0, 5, 10], -10, 10),
-        ([0, 0, 0, -10, -5, 40, 5, 10], 5, 21),
-    ],
-)
-def test_sheet_rule_forgets_what_came_before_an_excursion(
-    changes: list[float], best: float, day: float
-) -> None:
-    volume = 200 * (1 + np.array(changes) / 100)
-    found, on = endpoints.best_response(DAYS, volume, "pct_sheet")
-    assert (found, on) == (pytest.approx(best, abs=1e-10), day)
+@pytest.mark.parametrize("which", range(1, 5))
+def test_sheet_rule_forgets_what_came_before_an_excursion(which: int) -> None:
+    hold(by_hand(f"excursion {which}"))
 
 
 def test_sheet_rule_ignores_the_last_visit_unless_it_is_the_candidate() -> None:
-    days = [0, 9, 12, 15]
-    assert endpoints.best_response(days, [100, 95, 90, 180], "pct_sheet") == (-10.0, 12.0)
-    assert endpoints.best_response(days, [100, 140, 150, 180], "pct_sheet") == (80.0, 15.0)
-    assert endpoints.best_response(days, [100, 140, 150, 120], "pct_sheet") == (20.0, 15.0)
+    for name in ("last visit not a candidate", "no admissible visit", "the last visit as candidate"):
+        hold(by_hand(name))
 
 
 def test_a_curve_that_ends_early_is_not_evaluable_by_the_text_but_called_by_the_sheet() -> None:
-    days, volume = [0, 3, 7], [100, 90, 120]
-    for rule, category in (("gao2015_text", ""), ("pct_sheet", "SD"), ("xeva", "")):
-        best, _ = endpoints.best_response(days, volume, rule)
-        average, _ = endpoints.best_average_response(days, volume, rule)
-        assert endpoints.mrecist(best, average) == category
-    assert endpoints.best_response(days, volume, "pct_sheet") == (20.0, 7.0)
+    hold(by_hand("ends on day 7"))
+    hold(by_hand("ends on day 7, best"))
 
 
 def test_xeva_needs_two_visits_from_day_10_on() -> None:
-    days, volume = [0, 4, 8, 12, 16], [200.0, 180.0, 120.0, 80.0, 90.0]
-    assert endpoints.best_response(days, volume, "xeva") == (-60.0, 12.0)
-    average, day = endpoints.best_average_response(days, volume, "xeva")
-    # (0 - 10 - 40 - 60 - 55) / 5
-    assert (average, day) == (pytest.approx(-33.0, abs=1e-12), 16.0)
-    assert np.isnan(endpoints.best_response(days[:4], volume[:4], "xeva")).all()
-    assert np.isnan(endpoints.best_average_response(days[:4], volume[:4], "xeva")).all()
-    assert endpoints.best_response(days[:4], volume[:4], "gao2015_text") == (-60.0, 12.0)
-    # Day 10 itself counts.
-    assert endpoints.best_response([0, 10, 11], [200.0, 100.0, 150.0], "xeva") == (-50.0, 10.0)
+    for name in ("two visits from day 10 on", "one visit from day 10 on", "day 10 counts"):
+        hold(by_hand(name))
+    days, volume = [0, 4, 8, 12], [200.0, 180.0, 120.0, 80.0]
+    assert np.isnan(endpoints.best_response(days, volume, "xeva")).all()
+    assert np.isnan(endpoints.best_average_response(days, volume, "xeva")).all()
 
 
 def test_xeva_calls_the_example_of_its_own_manual() -> None:
-    days = [0, 3, 7, 11, 18, 22, 26, 30, 32, 35]
-    volume = [250.8, 320.4, 402.3, 382.6, 384, 445.9, 460.2, 546.8, 554.3, 617.9]
-    best, day = endpoints.best_response(days, volume, "xeva")
-    assert (best, day) == (pytest.approx(100 * (382.6 / 250.8 - 1), abs=1e-12), 11.0)
-    average, at = endpoints.best_average_response(days, volume, "xeva")
-    by_hand = 100 * ((250.8 + 320.4 + 402.3 + 382.6) / 4 / 250.8 - 1)
-    assert (average, at) == (pytest.approx(by_hand, abs=1e-12), 11.0)
-    assert endpoints.mrecist(best, average) == "PD"
+    hold(by_hand("example of Xeva's manual"))
 
 
 def test_xeva_raises_a_curve_from_zero_by_one_mm3() -> None:
+    hold(by_hand("raised from zero by 1 mm3"))
+    hold(by_hand("not raised"))
     days, volume = [0, 7, 14, 21], [0.0, 0.0, 0.2, 1.5]
-    best, _ = endpoints.best_response(days, volume, "xeva")
-    average, _ = endpoints.best_average_response(days, volume, "xeva")
-    # Volumes 1, 1, 1.2, 2.5 after it: changes 0, 0, 20, 150.
-    assert (best, average) == (pytest.approx(20.0), pytest.approx(20 / 3))
-    assert endpoints.mrecist(best, average) == "SD"
     shifted = endpoints.best_response(days, [[*volume], [10.0, 5.0, 4.0, 6.0]], "xeva")[0]
     assert shifted == pytest.approx([20.0, -60.0])
     assert np.isnan(endpoints.depth_of_response(days, volume))
@@ -187,18 +139,13 @@ def test_against_a_plain_loop_on_random_curves(rule: str) -> None:
 
 
 def test_depth_is_the_least_increase_where_nothing_shrank() -> None:
-    assert endpoints.depth_of_response([0, 3, 7], [100, 130, 115]) == 15.0
-    assert endpoints.depth_of_response([0, 3, 7], [100, 0, 40]) == -100.0
+    for case in response_calls.cases("depth"):
+        hold(response_calls.depth(case))
 
 
-@pytest.mark.parametrize(
-    ("volume_pct", "diameter_pct"),
-    [(-65.70, -30.0), (72.80, 20.0), (-90.70, -54.7), (-86.34, -48.5), (0.0, 0.0), (-100.0, -100.0)],
-)
-def test_volume_to_diameter(volume_pct: float, diameter_pct: float) -> None:
-    assert endpoints.volume_to_diameter_pct(volume_pct) == pytest.approx(diameter_pct, abs=0.02)
-    exact = 100 * ((1 + diameter_pct / 100) ** 3 - 1)
-    assert endpoints.volume_to_diameter_pct(exact) == pytest.approx(diameter_pct, abs=1e-10)
+@pytest.mark.parametrize("case", response_calls.cases("diameter"))
+def test_volume_to_diameter(case: dict[str, Any]) -> None:
+    hold(response_calls.diameter(case))
 
 
 def test_a_volume_cannot_shrink_by_more_than_all_of_it() -> None:
@@ -206,26 +153,9 @@ def test_a_volume_cannot_shrink_by_more_than_all_of_it() -> None:
         endpoints.volume_to_diameter_pct([-50.0, -101.0])
 
 
-@pytest.mark.parametrize(
-    ("days", "volume", "variant", "time", "doubled"),
-    [
-        ([0, 4, 8], [100, 150, 250], "pct_sheet", 6.0, True),
-        ([0, 4, 8], [100, 250, 300], "pct_sheet", 4.0, True),
-        ([0, 4, 8, 12], [100, 150, 200, 250], "pct_sheet", 8.0, True),
-        ([0, 4, 8, 12], [100, 150, 200, 150], "pct_sheet", 12.0, False),
-        ([0, 4, 8], [100, 150, 190], "pct_sheet", 8.0, False),
-        ([0, 4, 8], [100, 400, 500], "log_linear", 2.0, True),
-        ([0, 4, 8, 12], [100, 150, 200, 150], "log_linear", 8.0, True),
-        ([0, 4, 8], [100, 50, 400], "log_linear", 4 + 4 * 2 / 3, True),
-        ([0, 4, 8], [100, 0, 400], "log_linear", 8.0, True),
-        ([0, 4, 8], [100, 0, 400], "pct_sheet", 6.0, True),
-    ],
-)
-def test_time_to_doubling_by_hand(
-    days: list[float], volume: list[float], variant: str, time: float, doubled: bool
-) -> None:
-    found, event = endpoints.time_to_doubling(days, volume, variant)
-    assert (found, bool(event)) == (pytest.approx(time, abs=1e-12), doubled)
+@pytest.mark.parametrize("case", response_calls.cases("doubling"))
+def test_time_to_doubling_by_hand(case: dict[str, Any]) -> None:
+    hold(response_calls.doubling(case))
 
 
 def test_log_linear_doubling_of_exponential_growth_is_exact() -> None:

@@ -34,8 +34,8 @@ from avatar_trials.endpoints.clinical import recomputed
 from avatar_trials.endpoints.contingency import cohen_kappa
 from avatar_trials.endpoints.paired_scores import FINISH, of_several_mice, paired_scores
 from avatar_trials.endpoints.patient_agreement import agree_with_patients, mice_on_patient_scale
+from avatar_trials.endpoints.patient_response import patient_arms, recist
 from avatar_trials.endpoints.population import pit_deviation
-from avatar_trials.endpoints.recist import patient_arms, recist
 from avatar_trials.intake.clinical_table import read_clinical
 from avatar_trials.kinetics.kill_laws import KILL_LAWS
 from avatar_trials.library import known

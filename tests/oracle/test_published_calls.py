@@ -6,6 +6,7 @@ Volumes and calls: Gao et al., Nat Med 2015;21:1318, Supplementary Table 1.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -142,6 +143,16 @@ def test_the_rules_agree_on_responders_but_not_on_disease_control(
     responders = [calls.isin(["CR", "PR"]).sum() for calls in (text, sheet)]
     assert abs(responders[0] - responders[1]) <= 3
     assert text.eq("SD").sum() > sheet.eq("SD").sum() + 200
+
+
+def test_dropping_zeros_loses_most_complete_responses(table: GrowthTable) -> None:
+    """A vanished tumour whose readings of 0 are dropped is judged by what was left of it while it could be measured."""
+    seen = dataclasses.replace(table, rows=table.rows[table.rows["volume_mm3"] > 0])
+    complete = [
+        int((endpoints.response_table(mice, rule="gao2015_text")["category"] == "CR").sum())
+        for mice in (table, seen)
+    ]
+    assert complete == [77, 24]
 
 
 def test_rounded_as_the_sheet_rounds_every_number_is_the_published_one(published: pd.DataFrame) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +13,10 @@ from scipy import integrate, special
 from scipy.linalg import expm
 
 from avatar_trials.kinetics import clones, namespace, saturation
+from avatar_trials.verify import kinetics_references
+from tests.held import hold
 
 Floats = NDArray[np.float64]
-CLOSED: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent.parent / "fixtures" / "ode" / "closed_forms.json").read_text("utf-8")
-)
 # y(t) = int_0^t e^(-a (t - s)) (mean net rate at s) ds of two clones, by mpmath at 40 digits:
 # t, r, kill, resistant logit, resistant rate, a. The curves have their nadir before, at and after t.
 TWO_CLONES = [
@@ -176,28 +173,16 @@ def test_retardation_leaves_shares_alone_and_mice_alone() -> None:
     np.testing.assert_array_equal(together, scalar)
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in CLOSED if c["model"] == "gompertz_kill"], ids=lambda c: str(c["args"])
-)
+@pytest.mark.parametrize("case", kinetics_references.of_model("gompertz_kill"), ids=lambda c: str(c["args"]))
 def test_gompertz_with_kill(case: dict[str, Any]) -> None:
     """V' = a V ln(K/V) - kill V, to 30 digits: y = log(V/K)."""
-    v0, a, capacity, kill, t = (case["args"][key] for key in ("v0", "a", "K", "kill", "t"))
-    start = math.log(v0 / capacity)
-    expected = float(case["V"])
-    closed = capacity * np.exp(saturation.gompertz(t, -kill, a, start))
-    assert math.isclose(closed, expected, rel_tol=1e-12)
-    marched = saturation.retarded(lambda s: -kill * s, np.float64(t), a, start)
-    assert math.isclose(capacity * np.exp(marched), expected, rel_tol=1e-12)
+    hold(kinetics_references.gompertz(case))
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in CLOSED if c["model"] == "logistic_kill"], ids=lambda c: str(c["args"])
-)
+@pytest.mark.parametrize("case", kinetics_references.of_model("logistic_kill"), ids=lambda c: str(c["args"]))
 def test_logistic_with_kill(case: dict[str, Any]) -> None:
     """V' = r V (1 - V/K) - kill V, to 30 digits: r = kill to the last bit, start above K, start at 1e-9."""
-    v0, r, capacity, kill, t = (case["args"][key] for key in ("v0", "r", "K", "kill", "t"))
-    size = saturation.logistic(np.log([v0]), np.array([r - kill]), t, r / capacity)
-    assert math.isclose(np.exp(size[0]), float(case["V"]), rel_tol=1e-12)
+    hold(kinetics_references.logistic(case))
 
 
 def crowded_ode(sizes: Floats, matrix: Floats, crowding: float, t: float) -> Floats:

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from avatar_trials.endpoints import survival
 from avatar_trials.endpoints.one_arm import landmark_survival, response_rate, restricted_mean_difference
+from avatar_trials.verify import survival_curves
+from avatar_trials.verify.survival_curves import curve, subjects
+from tests.held import hold
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
-KM = pd.read_csv(FIXTURES / "km.csv")
-LEFT_TRUNCATED = pd.read_csv(FIXTURES / "km_left_truncated.csv")
-MEDIANS = json.loads((FIXTURES / "km_median.json").read_text())
-RMST = json.loads((FIXTURES / "rmst.json").read_text())
-CURVES = list(KM[["dataset", "group"]].drop_duplicates().itertuples(index=False, name=None))
+CURVES = survival_curves.curves()
 KINDS = survival.INTERVAL_KINDS
-
-
-def subjects(dataset: str, group: str) -> pd.DataFrame:
-    data = pd.read_csv(FIXTURES / f"data_{dataset}.csv")
-    return data if group == "all" else data[data["group"] == group]
-
-
-def curve(dataset: str, group: str) -> survival.KaplanMeier:
-    data = subjects(dataset, group)
-    return survival.kaplan_meier(data["time"].to_numpy(), data["event"].to_numpy() == 1)
-
-
-def expected(dataset: str, group: str, kind: str = "plain") -> pd.DataFrame:
-    return KM[(KM["dataset"] == dataset) & (KM["group"] == group) & (KM["conf_type"] == kind)]
-
-
-def number(value: float | None) -> float:
-    return np.inf if value is None else value
 
 
 def test_the_fixtures_hold_the_hard_cases() -> None:
@@ -46,88 +22,37 @@ def test_the_fixtures_hold_the_hard_cases() -> None:
 
 @pytest.mark.parametrize(("dataset", "group"), CURVES)
 def test_curve_and_counts(dataset: str, group: str) -> None:
-    ours, theirs = curve(dataset, group), expected(dataset, group)
-    np.testing.assert_allclose(ours.time, theirs["time"], rtol=0, atol=1e-12)
-    for name in ("n_risk", "n_event", "n_censor"):
-        np.testing.assert_array_equal(getattr(ours, name), theirs[name])
-    np.testing.assert_allclose(ours.surv, theirs["surv"], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(ours.cumhaz, theirs["cumhaz"], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(ours.std_error, theirs["greenwood_se"], rtol=0, atol=1e-10)
+    hold(survival_curves.curve_and_counts(dataset, group))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("dataset", "group"), CURVES)
 def test_confidence_interval(dataset: str, group: str, kind: str) -> None:
-    lower, upper = survival.confidence_interval(curve(dataset, group), kind=kind)
-    theirs = expected(dataset, group, kind)
-    np.testing.assert_allclose(lower, theirs["lower"], rtol=0, atol=1e-10)
-    np.testing.assert_allclose(upper, theirs["upper"], rtol=0, atol=1e-10)
+    hold(survival_curves.confidence_interval(dataset, group, kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("dataset", "group"), CURVES)
 def test_median_and_quartiles(dataset: str, group: str, kind: str) -> None:
-    (theirs,) = [row for row in MEDIANS[dataset][kind] if row["group"] == group]
-    km = curve(dataset, group)
-    lower, upper = survival.quantile_interval(km, 0.5, kind=kind)
-    ours = [survival.quantile(km, p) for p in (0.25, 0.5, 0.75)] + [lower, upper]
-    names = ("q25", "median", "q75", "median_lower", "median_upper")
-    np.testing.assert_allclose(ours, [number(theirs[name]) for name in names], rtol=0, atol=1e-12)
-    assert survival.median(km) == ours[1]
+    hold(survival_curves.median_and_quartiles(dataset, group, kind))
 
 
-@pytest.mark.parametrize("dataset", RMST)
+@pytest.mark.parametrize("dataset", survival_curves.reference("rmst"))
 def test_restricted_mean_and_its_difference(dataset: str) -> None:
-    for row in RMST[dataset]:
-        ours = [survival.restricted_mean(curve(dataset, group), row["tau"]) for group in row["group"]]
-        (first, first_se), (second, second_se) = ours
-        np.testing.assert_allclose([first, second], row["rmst"], rtol=0, atol=1e-9)
-        np.testing.assert_allclose([first_se, second_se], row["se"], rtol=0, atol=1e-9)
-        apart = restricted_mean_difference(
-            curve(dataset, row["group"][0]), curve(dataset, row["group"][1]), row["tau"]
-        )
-        found = [apart.estimate, apart.se, apart.z, apart.p_value]
-        names = ("diff_2_minus_1", "diff_se", "diff_z", "diff_p")
-        np.testing.assert_allclose(found, [row[name] for name in names], rtol=0, atol=1e-9)
-        half = 1.959963984540054 * row["diff_se"]  # the normal 97.5 % point
-        np.testing.assert_allclose(
-            [apart.lower, apart.upper], row["diff_2_minus_1"] + np.array([-half, half]), rtol=0, atol=1e-8
-        )
+    hold(survival_curves.restricted_means(dataset))
 
 
-@pytest.mark.parametrize("dataset", LEFT_TRUNCATED["dataset"].unique())
+@pytest.mark.parametrize("dataset", survival_curves.left_truncated())
 def test_left_truncation(dataset: str) -> None:
-    data = subjects(f"lt_{dataset}", "all")
-    time, event, entry = (data[name].to_numpy() for name in ("time", "event", "entry"))
-    ours = survival.kaplan_meier(time, event == 1, entry=entry)
-    theirs = LEFT_TRUNCATED[LEFT_TRUNCATED["dataset"] == dataset]
-    np.testing.assert_array_equal(ours.time, theirs["time"])
-    np.testing.assert_array_equal(ours.n_risk, theirs["n_risk"])
-    np.testing.assert_array_equal(ours.n_event, theirs["n_event"])
-    np.testing.assert_allclose(ours.surv, theirs["surv"], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(ours.std_error, theirs["greenwood_se"], rtol=0, atol=1e-10)
-    lower, upper = survival.confidence_interval(ours)
-    np.testing.assert_allclose(lower, theirs["lower"], rtol=0, atol=1e-10)
-    np.testing.assert_allclose(upper, theirs["upper"], rtol=0, atol=1e-10)
+    hold(survival_curves.left_truncation(dataset))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("dataset", "group"), [key for key in CURVES if key[0] in ("aml", "gehan", "ovarian")]
+    ("dataset", "group"), [key for key in CURVES if key[0] in survival_curves.LANDMARK_SETS]
 )
 def test_landmark_survival(dataset: str, group: str, kind: str) -> None:
-    theirs = expected(dataset, group, kind)
-    # Just before each time the curve still has its value after the time before.
-    for shift, rows in ((0.0, theirs), (0.5, theirs)):
-        days = rows["time"].to_numpy() + shift
-        days = days[days <= theirs["time"].max()]
-        ours = landmark_survival(curve(dataset, group), days, kind=kind)
-        place = np.searchsorted(theirs["time"], days, side="right") - 1
-        for name, column in (("survival", "surv"), ("std_error", "greenwood_se"), ("lower", "lower")):
-            np.testing.assert_allclose(
-                getattr(ours, name), theirs[column].to_numpy()[place], rtol=0, atol=1e-10
-            )
-        np.testing.assert_allclose(ours.upper, theirs["upper"].to_numpy()[place], rtol=0, atol=1e-10)
+    hold(survival_curves.landmarks(dataset, group, kind))
 
 
 def test_landmark_survival_says_what_is_not_known() -> None:

@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from avatar_trials.endpoints.interval_censoring import interval_quantile, interval_survival, turnbull
 from avatar_trials.endpoints.survival import kaplan_meier, median
+from avatar_trials.verify import small_samples
+from avatar_trials.verify.small_samples import intervals
+from tests.held import hold
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
-TURNBULL = json.loads((FIXTURES / "turnbull.json").read_text())
-
-
-def intervals(dataset: str) -> tuple[np.ndarray, np.ndarray]:
-    data = pd.read_csv(FIXTURES / f"data_ic_{dataset}.csv")
-    return data["left"].to_numpy(dtype=float), data["right"].to_numpy(dtype=float)
+TURNBULL = small_samples.reference("turnbull")
 
 
 @pytest.mark.parametrize("dataset", TURNBULL)
 def test_masses_and_likelihood(dataset: str) -> None:
-    theirs = TURNBULL[dataset]
-    ours = turnbull(*intervals(dataset))
-    right = [np.inf if value is None else value for value in theirs["npsurv_right"]]
-    np.testing.assert_array_equal(ours.left, theirs["npsurv_left"])
-    np.testing.assert_array_equal(ours.right, right)
-    np.testing.assert_allclose(ours.mass, theirs["npsurv_mass"], rtol=0, atol=1e-9)
-    np.testing.assert_allclose(ours.loglik, theirs["npsurv_loglik"], rtol=0, atol=1e-10)
-    assert ours.gap <= 1e-10 * ours.n
+    hold(small_samples.masses_and_likelihood(dataset))
 
 
 @pytest.mark.parametrize("dataset", TURNBULL)
 def test_survival_between_the_innermost_intervals(dataset: str) -> None:
-    theirs = TURNBULL[dataset]
-    ours = turnbull(*intervals(dataset))
-    # survfit puts each mass at the middle of an interval, and stops early: 0.70001 where 0.7 is best.
-    for time, value in zip(theirs["survfit_time"], theirs["survfit_surv"], strict=True):
-        least, greatest = interval_survival(ours, time)
-        assert least - 2e-3 <= value <= greatest + 2e-3
-    if dataset == "ten":
-        np.testing.assert_allclose(interval_survival(ours, 8.0), 0.7, rtol=0, atol=1e-12)
-        np.testing.assert_allclose(interval_survival(ours, [7.5, 9.0])[1], [0.9, 0.7], rtol=0, atol=1e-12)
-        np.testing.assert_allclose(interval_survival(ours, 9.0)[0], 0.5, rtol=0, atol=1e-12)
+    hold(small_samples.between_the_innermost_intervals(dataset))
 
 
 def test_quantiles_by_place() -> None:

@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from avatar_trials.endpoints.cox import cox_regression, proportional_hazards_test
-from avatar_trials.endpoints.parametric import interval_parametric_survival, parametric_survival
+from avatar_trials.endpoints.cox import cox_regression
+from avatar_trials.endpoints.parametric import parametric_survival
 from avatar_trials.endpoints.rank_tests import logrank
 from avatar_trials.endpoints.risk_sets import stack_arms
 from avatar_trials.endpoints.two_arm_hazard import NOT_ESTIMABLE, hazard_ratio
+from avatar_trials.verify import two_arms
+from avatar_trials.verify.two_arms import PAIRED, outcome, subjects
+from tests.held import hold
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "survival"
-LOGRANK = json.loads((FIXTURES / "logrank.json").read_text())
-COX = json.loads((FIXTURES / "cox.json").read_text())
-SURVREG = json.loads((FIXTURES / "survreg.json").read_text())
-FITS = [
-    (dataset, fit)
-    for dataset, fits in COX.items()
-    if not dataset.startswith("schoenfeld")
-    for fit in fits
-    if "cluster" not in fit
-]
-TESTS = [(dataset, rho) for dataset, tests in LOGRANK.items() if "rho0" in tests for rho in (0, 1)]
-PAIRED = "gehan"
+LOGRANK = two_arms.reference("logrank")
 
 
-def subjects(dataset: str) -> pd.DataFrame:
-    return pd.read_csv(FIXTURES / f"data_{dataset}.csv")
-
-
-def outcome(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return data["time"].to_numpy(), data["event"].to_numpy(), data["group"].to_numpy()
-
-
-def fit_arguments(fit: str, data: pd.DataFrame) -> dict[str, Any]:
-    """Variant and strata of a fit by its name in the fixtures."""
-    if fit == "stratified_pair_efron":
-        return {"ties": "efron", "strata": data["pair"].to_numpy()}
-    return {"ties": fit}
-
-
-@pytest.mark.parametrize(("dataset", "rho"), TESTS)
+@pytest.mark.parametrize(("dataset", "rho"), two_arms.tests())
 def test_logrank(dataset: str, rho: int) -> None:
-    theirs = LOGRANK[dataset][f"rho{rho}"]
-    ours = logrank(*outcome(subjects(dataset)), rho=rho)
-    assert list(ours.groups) == theirs["group"]
-    assert ours.n.tolist() == theirs["n"]
-    np.testing.assert_allclose(ours.observed, theirs["obs"], rtol=0, atol=1e-10)
-    np.testing.assert_allclose(ours.expected, theirs["exp"], rtol=0, atol=1e-10)
-    np.testing.assert_allclose(ours.variance[0, 0], theirs["var"], rtol=1e-10)
-    np.testing.assert_allclose(ours.chisq, theirs["chisq"], rtol=1e-10)
-    np.testing.assert_allclose(ours.p_value, theirs["p"], rtol=1e-10)
-    assert ours.why_undefined == ""
+    hold(two_arms.logrank_test(dataset, rho))
 
 
 def test_weights_start_anew_in_each_stratum() -> None:
@@ -86,66 +50,22 @@ def test_near_ties_are_one_time_across_the_arms() -> None:
 
 
 def test_logrank_with_the_pair_as_stratum() -> None:
+    hold(two_arms.logrank_of_pairs())
     data = subjects(PAIRED)
-    theirs = LOGRANK["gehan_stratified_by_pair"]
-    ours = logrank(*outcome(data), strata=data["pair"].to_numpy())
-    np.testing.assert_allclose(ours.chisq, theirs["chisq"], rtol=1e-10)
-    np.testing.assert_allclose(ours.p_value, theirs["p"], rtol=1e-10)
-    np.testing.assert_allclose(ours.expected, theirs["exp"], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(ours.variance[0, 0], theirs["var"], rtol=1e-12)
-    assert "stratified" in ours.method
+    assert "stratified" in logrank(*outcome(data), strata=data["pair"].to_numpy()).method
 
 
-@pytest.mark.parametrize(("dataset", "fit"), FITS)
+@pytest.mark.parametrize(("dataset", "fit"), two_arms.fits())
 def test_hazard_ratio_and_regression(dataset: str, fit: str) -> None:
-    data, theirs = subjects(dataset), COX[dataset][fit]
-    time, event, group = outcome(data)
-    ((name, coef),) = theirs["coef"].items()
-    arm = name.removeprefix("group")
-    (reference,) = set(group) - {arm}
-    arguments = fit_arguments(fit, data)
-    two_arms = hazard_ratio(time, event, group, reference=reference, **arguments)
-    general = cox_regression(time, event, {name: group == arm}, **arguments)
-    assert two_arms.arm == arm
-    # R stops at a relative change of 1e-9 of the likelihood: coefficients as TRUST A3 asks.
-    for ours, ours_coef, ours_hr, se, limits in (
-        (two_arms, two_arms.log_hr, two_arms.hr, two_arms.se, (two_arms.lower, two_arms.upper)),
-        (general, general.coef[0], general.hr[0], general.se[0], (general.lower[0], general.upper[0])),
-    ):
-        np.testing.assert_allclose(ours_coef, coef, rtol=0, atol=1e-9)
-        np.testing.assert_allclose(ours_hr, theirs["hr"][name], rtol=1e-9)
-        np.testing.assert_allclose(se, theirs["se"][name], rtol=0, atol=1e-8)
-        np.testing.assert_allclose(limits, [theirs[f"{e}95"][name] for e in ("lower", "upper")], rtol=1e-8)
-        np.testing.assert_allclose(ours.loglik0, theirs["loglik0"], rtol=0, atol=1e-10)
-        np.testing.assert_allclose(ours.loglik, theirs["loglik"], rtol=0, atol=1e-10)
-        np.testing.assert_allclose(ours.lr_chisq, theirs["lrt"], rtol=0, atol=1e-9)
-        np.testing.assert_allclose(ours.score_chisq, theirs["score"], rtol=0, atol=1e-9)
-        assert round(float(ours.wald_chisq), 2) == theirs["wald"]  # R rounds it
-    np.testing.assert_allclose(general.concordance, theirs["concordance"], rtol=0, atol=1e-12)
-    assert general.n == theirs["n"] == two_arms.n.sum()
-    assert general.n_event == theirs["nevent"] == two_arms.n_event.sum()
+    hold(two_arms.hazard_ratio_and_regression(dataset, fit))
 
 
 def test_hazard_ratio_of_pairs_is_six() -> None:
-    data = subjects(PAIRED)
-    ours = hazard_ratio(*outcome(data), reference="6-MP", strata=data["pair"].to_numpy())
-    # 18 of the 21 pairs favour one arm, 3 the other: the ratio of the pairs is 18 / 3.
-    np.testing.assert_allclose(ours.hr, 6.0, rtol=1e-12)
+    hold(two_arms.hazard_ratio_of_pairs())
 
 
 def test_errors_robust_to_pairs() -> None:
-    data, theirs = subjects(PAIRED), COX[PAIRED]["cluster_pair_robust"]
-    time, event, group = outcome(data)
-    pair = data["pair"].to_numpy()
-    ours = hazard_ratio(time, event, group, reference="6-MP", cluster=pair)
-    general = cox_regression(time, event, {"control": group == "control"}, cluster=pair)
-    for coef, naive, se in (
-        (ours.log_hr, ours.naive_se, ours.se),
-        (general.coef[0], general.naive_se[0], general.se[0]),
-    ):
-        np.testing.assert_allclose(coef, theirs["coef"]["groupcontrol"], rtol=0, atol=1e-9)
-        np.testing.assert_allclose(naive, theirs["naive_se"], rtol=0, atol=1e-8)
-        np.testing.assert_allclose(se, theirs["robust_se"], rtol=0, atol=1e-8)
+    hold(two_arms.errors_robust_to_pairs())
 
 
 @pytest.mark.parametrize("ties", ["efron", "breslow", "exact"])
@@ -171,12 +91,7 @@ def test_separation_with_events_in_both_arms() -> None:
 
 
 def test_proportional_hazards() -> None:
-    time, event, group = outcome(subjects("aml"))
-    theirs = COX["schoenfeld_zph_km"]["aml"]
-    ours = proportional_hazards_test(time, event, {"group": group == "Nonmaintained"})
-    np.testing.assert_allclose(ours.chisq, [theirs["chisq"]], rtol=0, atol=1e-8)
-    np.testing.assert_allclose(ours.p_value, [theirs["p"]], rtol=0, atol=1e-8)
-    np.testing.assert_allclose(ours.global_chisq, theirs["chisq"], rtol=0, atol=1e-8)
+    hold(two_arms.proportional_hazards())
 
 
 def test_replicates_at_once_are_the_replicates_one_by_one() -> None:
@@ -238,25 +153,13 @@ def test_regression_on_several_covariates_against_statsmodels() -> None:
     assert test.df == 2
 
 
-@pytest.mark.parametrize("distribution", ["exponential", "weibull", "lognormal"])
-@pytest.mark.parametrize("dataset", ["aml", "gehan"])
+@pytest.mark.parametrize(("dataset", "distribution"), two_arms.PARAMETRIC)
 def test_parametric_regression(dataset: str, distribution: str) -> None:
-    time, event, group = outcome(subjects(dataset))
-    theirs = SURVREG[dataset][distribution]
-    arm = list(theirs["coef"])[1].removeprefix("group")
-    ours = parametric_survival(time, event, {"arm": group == arm}, distribution=distribution)
-    np.testing.assert_allclose(ours.coef, list(theirs["coef"].values()), rtol=0, atol=1e-8)
-    np.testing.assert_allclose(ours.scale, theirs["scale"], rtol=0, atol=1e-8)
-    np.testing.assert_allclose(ours.loglik, theirs["loglik"], rtol=0, atol=1e-10)
+    hold(two_arms.parametric_regression(dataset, distribution))
 
 
 def test_parametric_regression_of_intervals() -> None:
-    data = subjects("ic_weekly_pdx")
-    theirs = SURVREG["weekly_pdx_interval_weibull"]
-    ours = interval_parametric_survival(data["left"].to_numpy(), data["right"].to_numpy())
-    np.testing.assert_allclose(ours.coef, [theirs["coef"]["(Intercept)"]], rtol=0, atol=1e-8)
-    np.testing.assert_allclose(ours.scale, theirs["scale"], rtol=0, atol=1e-8)
-    np.testing.assert_allclose(ours.loglik, theirs["loglik"], rtol=0, atol=1e-10)
+    hold(two_arms.parametric_regression_of_intervals())
 
 
 def test_parametric_error_of_an_exponential_is_by_hand() -> None:

@@ -50,9 +50,12 @@ def recist(
     """Best overall response and time to progression of patients.
 
     CR: no target lesion left; PR: the sum at most 70 % of the baseline's; PD: at least 120 % of the least sum so far
-    and 5 mm above it, or a new lesion (found at the next assessment). `recist11_confirmed` asks a CR or PR to be there
-    again at least 28 days later, before progression; else it is SD. SD needs an assessment from day 42 on. Progression
-    is dated to its assessment, and censored at the last one. ValueError for an unknown variant or a baseline of 0.
+    and 5 mm above it, or a new lesion (found at the next assessment). SD needs an assessment from day 42 on.
+    `recist11_confirmed`: a CR or PR is there again at least 28 days later, before progression; else it is SD.
+    `recist11_unconfirmed`: once is enough.
+
+    Progression is dated to its assessment, and censored at the last one. ValueError for an unknown variant or a
+    baseline of 0.
     """
     if variant not in RESPONSE_VARIANTS:
         raise ValueError(
