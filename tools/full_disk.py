@@ -88,13 +88,7 @@ def tried(name: str) -> tuple[list[int], list[str]]:
         for moment in MOMENTS:
             with disk(folder / OUT, ROOMY):
                 fill(Path(scratch, "old", OUT), folder / OUT)
-                running, code = started(name, folder), None
-                deadline = time.monotonic() + moment * seconds
-                while code is None and (time.monotonic() < deadline or not mount("remount,ro", folder / OUT)):
-                    time.sleep(0.005)
-                    code = ended(running)
-                if code is None:
-                    code = os.waitstatus_to_exitcode(os.waitpid(running, 0)[1])
+                code = made_read_only(started(name, folder), moment * seconds, folder / OUT)
                 mount("remount,rw", folder / OUT)
                 closed, told_closed, through = (
                     closed + 1,
@@ -122,6 +116,16 @@ def judged(
     yield from wrong(folder / OUT, old, new)
     if leftovers(folder / OUT) and not unfinished:
         yield f"left {leftovers(folder / OUT)}"
+
+
+def made_read_only(running: int, after: float, place: Path) -> int:
+    """Exit code of a process under which a disk becomes read-only after so many seconds, or as soon as it can."""
+    deadline = time.monotonic() + after
+    code = ended(running)
+    while code is None and (time.monotonic() < deadline or not mount("remount,ro", place)):
+        time.sleep(0.005)
+        code = ended(running)
+    return os.waitstatus_to_exitcode(os.waitpid(running, 0)[1]) if code is None else code
 
 
 def fill(source: Path, target: Path) -> None:

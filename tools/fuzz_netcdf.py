@@ -11,7 +11,6 @@ import os
 import re
 import resource
 import signal
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -114,4 +113,4 @@ def read_in_child(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
