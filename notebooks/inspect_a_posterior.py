@@ -97,7 +97,7 @@ plt.show()
 
 # %%
 drawn = az.plot_forest(tree, var_names=["log_r"], combined=True, ci_kind="eti")
-drawn.viz["figure"].item()
+plt.show()
 
 # %%
 name = str(posterior["avatar"].values[0])

@@ -143,7 +143,12 @@ def require_patients(design: TrialDesign) -> Patients:
     problems = []
     if design.patients is None:
         problems.append(
-            Problem("D98", "error", "the design has no [patients]", "Say what is assumed of them")
+            Problem(
+                "D98",
+                "error",
+                "the design has no [patients]",
+                "Say what is assumed of them, as columbus_melanoma does",
+            )
         )
     if design.mechanism is not None or any(arm.label for arm in design.arms):
         what = "a course or a [mechanism] is of mice: patients are treated without a break and without one"

@@ -79,6 +79,16 @@ class Image:
     alt: str
 
 
+class Sheet(Figure):
+    """A figure that a notebook shows as it is, though pyplot knows nothing of it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with paper():
+            self.savefig(buffer, format="png", dpi=PNG_DPI / 2)
+        return buffer.getvalue()
+
+
 @contextmanager
 def paper() -> Iterator[None]:
     """The house's style, whatever the user's matplotlib settings; they are back as they were afterwards."""
@@ -121,7 +131,7 @@ def grid(
     """A figure of the page's width with a grid of axes, each `height` high; all lengths in inches."""
     total = top + bottom + rows * height + (rows - 1) * gap_y
     width = (WIDTH_IN - left - right - (columns - 1) * gap_x) / columns
-    figure = Figure(figsize=(WIDTH_IN, total), facecolor="white")
+    figure = Sheet(figsize=(WIDTH_IN, total), facecolor="white")
     axes = [
         [
             figure.add_axes(

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from avatar_trials.report.canvas import FAINT, INK
+from avatar_trials.report.canvas import FAINT, INK, Sheet
 from avatar_trials.report.text import MINUS
 
 Floats = NDArray[np.float64]
@@ -62,7 +62,7 @@ def cells(
     cell = (CELL_IN, top + height + bottom)
     strip = LEGEND_LINE_IN * (-(-entries // (2 * columns)) + 1)
     wide, high = columns * cell[0], strip + rows * cell[1]
-    figure = Figure(figsize=(wide, high), facecolor="white")
+    figure = Sheet(figsize=(wide, high), facecolor="white")
     axes, boxes = {}, {}
     for place, name in enumerate(names):
         row, column = divmod(place, columns)

@@ -217,3 +217,10 @@ def test_the_package_is_still_light_to_import_and_no_display_is_asked_for() -> N
         "assert 'matplotlib.pyplot' not in sys.modules and 'pymc' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_notebook_shows_the_figures_without_pyplot(inputs: ReportInputs) -> None:
+    """IPython knows how to show figures of pyplot only; these tell it themselves."""
+    (figure,) = {axes.figure for axes in plots.forest(inputs.readout_emulated).values()}
+    assert isinstance(figure, canvas.Sheet)
+    assert figure._repr_png_().startswith(b"\x89PNG")
