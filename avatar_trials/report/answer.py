@@ -56,7 +56,7 @@ def _best(readout: pd.DataFrame, arms: Sequence[str], responses: xr.Dataset) -> 
     return (
         f"{told} and {doubling}, against {_shown(readout, second, 'ORR')} and "
         f"{_shown(readout, second, 'time_to_doubling_days')} of {second}, the next best arm: its ORR is higher in "
-        f"{percent(round(more, 2))} of the emulated trials, its time to doubling longer in {percent(round(longer, 2))}."
+        f"{_share(more)} of the emulated trials, its time to doubling longer in {_share(longer)}."
     )
 
 
@@ -88,6 +88,13 @@ def _believed(inputs: ReportInputs) -> str:
 def _estimate(readout: pd.DataFrame, arm: str, endpoint: str) -> float:
     found = read(readout, arm, endpoint)
     return -1.0 if found is None or np.isnan(found.estimate) else found.estimate
+
+
+def _share(share: float) -> str:
+    """In whole percent, and neither all nor none unless it is."""
+    if 0.0 < share < 0.01:
+        return "less than 1 %"
+    return "more than 99 %" if 0.99 < share < 1.0 else percent(round(share, 2))
 
 
 def _shown(readout: pd.DataFrame, arm: str, endpoint: str) -> str:

@@ -137,9 +137,11 @@ def _more(inputs: StrategyInputs, strategy: str, endpoint: str) -> str:
     if row.empty:
         return "about as long"
     value, low, high = (float(row.iloc[0][name]) for name in ("difference", "lower", "upper"))
-    word = "more" if value >= 0 else "less"
-    shown = [number(x if value >= 0 else -x) for x in (value, *((low, high) if value >= 0 else (high, low)))]
-    return f"{shown[0]} days [{shown[1]}, {shown[2]}] {word}"
+    word, sign = ("more", 1.0) if value >= 0 else ("less", -1.0)
+    low, high = sorted((sign * low, sign * high))
+    days = number(sign * value)
+    told = f"{days} day{'' if days == '1' else 's'} [{number(low)}, {number(high)}] {word}"
+    return told if low > 0 else f"not clearly longer, {told},"
 
 
 def _wide(inputs: StrategyInputs) -> pd.DataFrame:

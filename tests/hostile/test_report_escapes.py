@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from avatar_trials.report import ReportInputs, canvas, format_readout, write_report
+from avatar_trials.report import ReportInputs, canvas, format_readout, strategy_page, write_report
+from avatar_trials.report.strategy_page import StrategyInputs
 from avatar_trials.report.text import clean
+from avatar_trials.strategies import compare_strategies, score_strategies
 from tests.fake_trial import gates, parameters, report_inputs
+from tests.strategy_panel import RULES, design
 
 AVATARS = [
     "<script>alert(1)</script>",
@@ -36,8 +39,8 @@ ARMS = [
 # A table cannot hold one (its text is UTF-8); a title, a notice or a stamp can.
 SURROGATE = "lone \ud800 surrogate"
 ELEMENTS = (
-    "html head meta title style body header main section nav h1 h2 h3 p ul ol li dl dt dd a div strong span sup br "
-    "table caption thead tbody tr th td figure img figcaption"
+    "html head meta title style body header main section nav h1 h2 h3 p ul ol li dl dt dd a div strong span sup "
+    "br code table thead tbody tr th td figure img figcaption"
 )
 ATTRIBUTES = (
     "lang charset content http-equiv name class id href scope rowspan src alt role aria-label tabindex"
@@ -143,3 +146,24 @@ def test_volumes_at_the_ends_of_the_numbers(hostile: ReportInputs, tmp_path: Pat
     volume[1, :, 2] = np.nan
     volume[2, :, 3, 0] = 0.0
     write_report(tmp_path / "report.html", replace(hostile, trial=trial))
+
+
+def test_a_page_of_strategies_is_as_strict() -> None:
+    rules = [{"name": name, "rule": RULES[name]} for name in ("A", "upfront")]
+    followed = compare_strategies(design(strategies=rules, n_avatars=6)).assign_coords(strategy=ARMS[1:3])
+    scores, differences = score_strategies(followed, ARMS[1], resamples=5)
+    inputs = StrategyInputs(
+        title=AVATARS[0],
+        question=SURROGATE,
+        reference=ARMS[1],
+        followed=followed,
+        scores=scores,
+        differences=differences,
+        checks=pd.DataFrame(),
+        scenario=ARMS[3],
+        facts={"a": AVATARS[0]},
+        stamp={"b": ARMS[2]},
+    )
+    page = Strict(strategy_page.render(inputs))
+    assert ARMS[1] in page.text
+    assert len(page.images) == (5 + 1) + 3 + (2 + 1) + (2 + 1)

@@ -22,6 +22,9 @@ import pytest
 from numpy.typing import NDArray
 
 from avatar_trials.endpoints import (
+    best_average_response,
+    best_response,
+    mrecist,
     readout_observed,
     readout_trial,
 )
@@ -120,6 +123,27 @@ def test_sections_stand_in_reading_order(page: Page) -> None:
     assert page.sections == SECTIONS
     for fact in ("8 avatars", "4 arms", "25 replicate trials", "visits to day 66", "32 observed mice"):
         assert fact in page.text
+
+
+def test_the_answer_comes_first_and_is_that_of_the_trials(inputs: ReportInputs, page: Page) -> None:
+    rates = {}
+    for place, arm in enumerate(ARMS):
+        volume = inputs.trial["volume_mm3"].values[:, :, place]
+        days = np.broadcast_to(inputs.trial["day"].values, volume.shape)
+        called = mrecist(best_response(days, volume, RULE)[0], best_average_response(days, volume, RULE)[0])
+        rates[arm] = np.isin(called, ("CR", "PR")).mean(axis=1)
+    best, second = sorted(ARMS, key=lambda arm: -float(np.median(rates[arm])))[:2]
+    share = float(np.mean(rates[best] > rates[second]))
+    assert f"Emulated, {best} has an ORR of {100 * np.median(rates[best]):.0f} %" in page.text
+    assert f"of {second}, the next best arm: its ORR is higher in {100 * share:.0f} % of" in page.text
+    assert page.text.index("Emulated, ") < page.text.index("Design and cohort", page.text.index("provenance"))
+    assert "in sample, which shows that the model describes these mice" in page.text
+
+
+def test_there_is_no_answer_where_the_gates_failed(inputs: ReportInputs, tmp_path: Path) -> None:
+    _, failed = written(replace(inputs, gates=gates(passed=False)), tmp_path)
+    assert "There is no answer: the convergence gates failed." in failed.text
+    assert "the next best arm" not in failed.text
 
 
 def test_readout_table_holds_every_number_of_the_readouts(inputs: ReportInputs, page: Page) -> None:
