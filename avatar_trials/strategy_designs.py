@@ -146,9 +146,6 @@ class StrategyStopping(Card):
     """removal for other reasons than size"""
 
 
-PROGRESSIONS = ("recist_volume", "doubling_of_nadir", "baseline_volume", "doubling")
-
-
 class Scoring(Card):
     """The observed progression that counts, against the line's own baseline or its nadir, and how differences are told.
 

@@ -34,7 +34,7 @@ def new(
         ),
     ],
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Its name; without it my_design and so on.")
+        str | None, typer.Argument(metavar="NAME", help="Its name; without it my_design and so on.")
     ] = None,
     like: Annotated[
         str | None,

@@ -39,10 +39,10 @@ def run(
     """The main job: calibrate, emulate, read out, compare, report.
 
     Writes posterior.nc, trial.nc, readout.csv, readout_observed.csv, agreement_*.csv, response.csv, parameters.csv,
-    gates.csv, checks/ and report.html, prints the readout table and the path of the report.
+    gates.csv, checks/ and report.html, prints the readout table and the path of the report. About 6 minutes for 33
+    avatars in 4 arms, an hour for 2,000 mice in all; progress is shown, and a run that was killed goes on.
     """
     from avatar_trials.cli import flow
-    from avatar_trials.report import format_readout
 
     chosen = design_of(design)
     card = flow.model_of(chosen, folder_of(design))
@@ -53,6 +53,8 @@ def run(
         covariates=covariates,
         reads=files_of(design, chosen),
     )
+    from avatar_trials.report import format_readout
+
     print(format_readout(result.emulated, result.observed, arms=chosen.arm_names))
     if chosen.mechanism:
         print(f"SCENARIO: {chosen.mechanism.words}.")
@@ -100,8 +102,10 @@ def calibrate(
         ),
     ] = None,
 ) -> None:
-    """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass."""
-    from avatar_trials.calibrate import gates_of, require_passed
+    """Calibrate a design's model card to the volumes of its cohort and arms; fails if the gates do not pass.
+
+    About 5 minutes for 33 avatars in 4 arms; progress is shown, and a calibration that was killed goes on.
+    """
     from avatar_trials.cli import flow
 
     chosen = design_of(design)
@@ -127,6 +131,8 @@ def calibrate(
 
         what = HoldOut(hold_out, *details)
         table, _ = together(measured, lambda: require_sound(what))
+        from avatar_trials.calibrate import require_passed
+
         result = scored(table, what, chosen, card, out, say=say, reads=reads)
         print(result.gates[["fold", "check", "value", "limit", "passed"]].to_string(index=False))
         print(printed(result.scores))
@@ -134,7 +140,10 @@ def calibrate(
             print(f"Written: {path}")
         require_passed(result.gates)
         return
-    tree = flow.calibrated(measured(), chosen, card, out, say=say)
+    table = measured()
+    from avatar_trials.calibrate import gates_of, require_passed
+
+    tree = flow.calibrated(table, chosen, card, out, say=say)
     print(gates_of(tree)[["check", "value", "limit", "passed"]].to_string(index=False))
     print(f"Written: {out}")
     require_passed(gates_of(tree))

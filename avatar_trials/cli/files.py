@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +40,6 @@ def stamp_of(design: TrialDesign, card: ModelCard, **facts: Any) -> dict[str, An
         seed=str(design.seed),
         **facts,
     )
-
-
-def passed_gates(attrs: Mapping[str, Any]) -> bool:
-    """Whether a stamp records that the posterior passed its gates."""
-    return bool(attrs.get("gates_passed", False))
 
 
 def _cell(value: Any) -> str:

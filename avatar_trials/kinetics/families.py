@@ -113,7 +113,6 @@ MECHANISMS: dict[str, Family] = {
 
 _GROWTH = _p("growth", "1/day", "growth without drug", "positive")
 _KILL = _p("kill", "1/day", "log-kill rate under drug", "not negative")
-_DECAY = _p("decay", "1/day", "decay of what the drug kills", "not negative")
 _SHARE = _p("resistant", "share", "resistant cells at day 0", "share")
 
 FAMILIES: tuple[Family, ...] = (
