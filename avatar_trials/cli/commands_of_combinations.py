@@ -17,7 +17,7 @@ from avatar_trials.cli.options import (
     folder_of,
     say,
 )
-from avatar_trials.cli.outputs import posterior_files, require_writable
+from avatar_trials.cli.outputs import PROVENANCE, posterior_files, require_writable
 from avatar_trials.problems import InputError, Problem
 
 
@@ -69,9 +69,12 @@ def predict_combination(
     from avatar_trials.card_files import load_design, load_interactions
     from avatar_trials.cli import combination_predictions as rooms
     from avatar_trials.cli import flow
+    from avatar_trials.cli.files import stamp_of
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.cli.trials import require_same_card
     from avatar_trials.evidence.asked_combinations import arm_named, predict_combinations, to_foresee
     from avatar_trials.intake.covariates import read_covariates
+    from avatar_trials.stamp import sha256_of
 
     if posterior is not None and hold_out_arm is not None:
         what = "--hold-out-arm calibrates, and --posterior says that it was done"
@@ -82,7 +85,10 @@ def predict_combination(
     wanted = None if named is None else arm_named(named)
     made = out / (rooms.HELD_OUT if hold_out_arm is not None else rooms.SINGLES)
     require_writable(
-        [*(out / name for name in rooms.TABLES), *(posterior_files(made) if posterior is None else ())],
+        [
+            *(out / name for name in (*rooms.TABLES, PROVENANCE)),
+            *(posterior_files(made) if posterior is None else ()),
+        ],
         reads=[*files_of(design, chosen), posterior, volumes, covariates],
     )
     table = flow.volumes_for(chosen, volumes, every_arm=True)
@@ -104,6 +110,9 @@ def predict_combination(
         require_passed(gates_of(tree))
     found = predict_combinations(tree, table, chosen, card, arm=wanted, draws=draws, strata=strata, say=say)
     written = rooms.write_foreseen(found, out)
+    source = {"posterior_sha256": sha256_of(made if posterior is None else posterior), "draws": draws}
+    made_of = stamp_of(chosen, model, data_sha256=table.sha256, interactions_sha256=card.sha256, **source)
+    sign(written, made_of | {"kind": "combinations foreseen"})
     print(rooms.printed(found))
     for path in written:
         print(f"Written: {path}")

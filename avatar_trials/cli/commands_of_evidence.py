@@ -9,7 +9,7 @@ import typer
 
 from avatar_trials.cli import completion
 from avatar_trials.cli.options import Design, Unconverged, VolumesOption, files_of, folder_of, listed, say
-from avatar_trials.cli.outputs import posterior_files, require_writable
+from avatar_trials.cli.outputs import PROVENANCE, posterior_files, require_writable
 
 
 def checks(
@@ -42,7 +42,7 @@ def checks(
         else None
     )
     found = checked(tree, card, chosen, emulated, table, readings.rules_of(emulated))
-    write_checks(found, out)
+    write_checks(found, out, trials.stamp_of_what_is_read(emulated, trial, "check"))
     for check in found:
         print(told(check))
     print(f"Written: {out}")
@@ -84,21 +84,28 @@ def compare(
     from avatar_trials.card_files import load_design
     from avatar_trials.cli import comparison
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.evidence.compare import compare as compared
     from avatar_trials.evidence.compare import doubts
+    from avatar_trials.stamp import make_stamp
 
     chosen = load_design(design)
     cards = comparison.cards_alike(listed(models), folder_of(design))
     files = [Path(name) for name in listed(posteriors)]
     tables = [out / "comparison.csv", out / "left_out.csv"]
+    signs = out / PROVENANCE
     made = [file for card in cards for file in posterior_files(out / f"{card.name}.nc")]
     named = [Path(name) for name in listed(models)]
-    require_writable([*tables, *made], reads=[*files_of(design, chosen), *named, *files, volumes])
+    require_writable([*tables, signs, *made], reads=[*files_of(design, chosen), *named, *files, volumes])
     trees = comparison.posteriors_to_compare(chosen, cards, files, volumes, out, say=say)
     say("leaving out curves and avatars")
     table, units = compared(trees, draws=draws, samples=2 ** (samples.bit_length() - 1), seed=chosen.seed)
     write_csv(table, out / "comparison.csv")
     write_csv(units, out / "left_out.csv")
+    facts = {name: tree.attrs["card_sha256"] for name, tree in trees.items()}
+    volumes_of = next(iter(trees.values())).attrs["data_sha256"]
+    made_of = make_stamp(kind="comparison of cards", cards_sha256=facts, data_sha256=volumes_of)
+    sign(tables, made_of | {"design": chosen.name, "design_sha256": chosen.sha256, "seed": str(chosen.seed)})
     print(
         table.drop(columns=["worst", "largest_k"]).to_string(index=False, float_format=lambda x: f"{x:.2f}")
     )

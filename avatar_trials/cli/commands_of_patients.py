@@ -18,11 +18,13 @@ from avatar_trials.cli.options import (
     tell_kind,
 )
 from avatar_trials.cli.outputs import (
+    PROVENANCE,
     TRIAL,
     netcdf_files,
     require_writable,
 )
 from avatar_trials.cli.patient_files import PATIENTS, PATIENTS_INDIVIDUAL, PATIENTS_POPULATION
+from avatar_trials.library import find_card
 from avatar_trials.problems import InputError, Problem, together
 
 if TYPE_CHECKING:
@@ -55,8 +57,10 @@ def patients(
 ) -> None:
     """Emulate a design's avatars and the patients behind them, as its [patients] assumes, and how far they agree."""
     from avatar_trials.card_files import load_design
-    from avatar_trials.cli import flow
+    from avatar_trials.cli import flow, trials
     from avatar_trials.cli import patients as behind
+    from avatar_trials.cli.provenance import sign
+    from avatar_trials.stamp import sha256_of
 
     names = list(dict.fromkeys(listed(avatars))) if avatars is not None else None
     chosen, _, _ = together(
@@ -65,7 +69,7 @@ def patients(
         lambda: _require_calibrated(names, population),
     )
     targets = [file for name in (TRIAL, PATIENTS) for file in netcdf_files(out / name)]
-    targets += [out / PATIENTS_POPULATION, out / PATIENTS_INDIVIDUAL]
+    targets += [out / PATIENTS_POPULATION, out / PATIENTS_INDIVIDUAL, out / PROVENANCE]
     require_writable(targets, reads=[*files_of(design, chosen), posterior])
     source: object = population
     if posterior is not None:
@@ -74,6 +78,11 @@ def patients(
     tell_kind(trial)
     print(f"PATIENTS: {found.attrs['scenario']}.")
     behind.write_agreement(trial, found, out)
+    made_of = trials.stamp_of_what_is_read(
+        trials.read_trial(out / TRIAL), out / TRIAL, "agreement with patients"
+    )
+    made_of |= {"patients_sha256": sha256_of(out / PATIENTS)}
+    sign([out / PATIENTS_POPULATION, out / PATIENTS_INDIVIDUAL], made_of)
     print(
         f"{found.sizes['trial']:,} trials of {found.sizes['patient']} patients, {trial.sizes['avatar']} with an avatar"
     )
@@ -109,8 +118,10 @@ def benchmark(
     from avatar_trials.cli import patients as behind
     from avatar_trials.cli import trials
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.endpoints import recomputed
     from avatar_trials.intake.clinical_table import read_clinical
+    from avatar_trials.stamp import read_stamp, sha256_of
 
     own = Path(card) if card.casefold().endswith(".csv") else None
     _, found = together(
@@ -119,14 +130,22 @@ def benchmark(
     )
     table = None if own is None else found
     chosen = found if table is None else recomputed(table.months, table.event, table.source)
-    require_writable([out], reads=[trial, patients, own])
-    given = trials.read_trial(trial) if trial is not None else behind.read_patients(Path(str(patients)))
+    require_writable([out, out.with_name(PROVENANCE)], reads=[trial, patients, own])
+    source = trial if trial is not None else Path(str(patients))
+    given = trials.read_trial(source) if trial is not None else behind.read_patients(source)
     tell_kind(given)
     level = 0.9
     frame = behind.held_against(
         chosen, given, table, days_per_mouse_day=days_per_mouse_day, scale_from=scale_from, level=level
     )
     write_csv(frame, out)
+    of_clinic = sha256_of(own if own is not None else find_card("benchmarks", card))
+    facts = {
+        "benchmark": Path(card).stem,
+        "benchmark_sha256": of_clinic,
+        "emulated_sha256": sha256_of(source),
+    }
+    sign([out], read_stamp(given) | facts | {"kind": "benchmark"})
     print(f"{chosen.title}: {chosen.citation}. {chosen.patients}. {chosen.assessment}, {chosen.response}.")
     shown = frame[
         [
@@ -166,10 +185,11 @@ def avatars_needed(
     from avatar_trials.cli import flow
     from avatar_trials.cli import patients as behind
     from avatar_trials.cli.files import write_csv
+    from avatar_trials.cli.provenance import sign
     from avatar_trials.emulate import load_population
     from avatar_trials.emulate.sources import Source
     from avatar_trials.evidence import avatars_needed as needed
-    from avatar_trials.stamp import write_atomic
+    from avatar_trials.stamp import make_stamp, sha256_of, write_atomic
 
     chosen, _, (ns, ks, rhos) = together(
         lambda: _with_patients(load_design(design)),
@@ -177,7 +197,7 @@ def avatars_needed(
         lambda: behind.numbers_of(numbers, mice, correlations),
     )
     picture = out.with_suffix(".svg")
-    require_writable([out, picture], reads=[*files_of(design, chosen), posterior])
+    require_writable([out, picture, out.with_name(PROVENANCE)], reads=[*files_of(design, chosen), posterior])
     if posterior is not None:
         source: Source = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
     else:
@@ -186,6 +206,15 @@ def avatars_needed(
     write_csv(frame, out)
     drawn = needed.figure(frame)
     write_atomic(picture, lambda file: drawn.savefig(file, format="svg", metadata={"Date": None}))
+    read = posterior if posterior is not None else find_card("populations", str(population))
+    named = "population_sha256" if posterior is None else "posterior_sha256"
+    facts = {
+        "design": chosen.name,
+        "design_sha256": chosen.sha256,
+        "seed": str(chosen.seed),
+        named: sha256_of(read),
+    }
+    sign([out, picture], make_stamp(kind="avatars needed", **facts))
     most = frame["n_avatars"].max()
     widest = frame[frame["n_avatars"] == most]
     table = widest.pivot_table(

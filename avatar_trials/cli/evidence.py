@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import xarray as xr
 
 from avatar_trials.cli.files import write_csv
+from avatar_trials.cli.outputs import PROVENANCE
+from avatar_trials.cli.provenance import sign
 from avatar_trials.designs import TrialDesign
 from avatar_trials.evidence.check import Check, summary
 from avatar_trials.intake import GrowthTable
@@ -34,21 +37,23 @@ def checked(
 
 def check_files(folder: Path) -> list[Path]:
     """What `write_checks` writes in any case: the rest lies beside it."""
-    return [folder / CHECKS]
+    return [folder / CHECKS, folder / PROVENANCE]
 
 
-def write_checks(checks: list[Check], folder: Path) -> None:
-    """Write checks.csv, and of each check its table and its figure: check_NAME.csv, check_NAME.svg."""
+def write_checks(checks: list[Check], folder: Path, stamp: Mapping[str, Any]) -> None:
+    """Write checks.csv, and of each check its table and figure, check_NAME.csv and check_NAME.svg; all with a stamp."""
     from avatar_trials.report import canvas
 
-    write_csv(summary(checks), folder / CHECKS)
+    written = [write_csv(summary(checks), folder / CHECKS)]
     for check in checks:
         if len(check.table):
-            write_csv(check.table, folder / f"check_{check.slug}.csv")
+            written.append(write_csv(check.table, folder / f"check_{check.slug}.csv"))
         if check.figure is not None:
             with canvas.paper():
                 drawn = canvas.svg_bytes(check.figure())
-            write_atomic(folder / f"check_{check.slug}.svg", partial(_put, drawn))
+            written.append(folder / f"check_{check.slug}.svg")
+            write_atomic(written[-1], partial(_put, drawn))
+    sign(written, stamp)
 
 
 def _put(content: bytes, target: Path) -> None:

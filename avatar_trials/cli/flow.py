@@ -225,7 +225,7 @@ def write_run(
     write_readings(result, table, rules, folder)
     say("checking the posterior and the trial")
     checks = checked(tree, card, design, trial, table, rules)
-    write_checks(checks, folder / CHECKS)
+    write_checks(checks, folder / CHECKS, stamp_of_what_is_read(trial, folder / TRIAL, "check"))
     say("writing the report")
     page = reported(design, card, tree, trial, table, result, folder / REPORT, checks)
     written = (READOUT_OBSERVED, RESPONSE, POPULATION, INDIVIDUAL, PARAMETERS, GATES, REPORT)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from avatar_trials.cli import flow
-from avatar_trials.cli.files import write_csv
-from avatar_trials.cli.outputs import posterior_files, require_writable
+from avatar_trials.cli.files import stamp_of, write_csv
+from avatar_trials.cli.outputs import PROVENANCE, posterior_files, require_writable
+from avatar_trials.cli.provenance import sign
 from avatar_trials.designs import TrialDesign
 from avatar_trials.intake import GrowthTable
 from avatar_trials.model_cards import ModelCard
+from avatar_trials.stamp import sha256_of
 
 if TYPE_CHECKING:
     from avatar_trials.evidence.holdout_split import HoldOut
@@ -59,8 +61,9 @@ def hold_out(
     suffixes = [f"_{number}" for number in range(1, len(planned) + 1)] if len(planned) > 1 else [""]
     targets = [path.with_name(f"{path.stem}_without_{what.kind}{suffix}{path.suffix}") for suffix in suffixes]
     beside = [path.parent / name for name in (VISITS, ENDPOINTS, SCORES)]
+    signs = path.parent / PROVENANCE
     require_writable(
-        [*(file for target in targets for file in posterior_files(target)), *beside], reads=reads
+        [*(file for target in targets for file in posterior_files(target)), *beside, signs], reads=reads
     )
     visits, endpoints, gates, written = [], [], [], []
     for number, (split, target) in enumerate(zip(planned, targets, strict=True), 1):
@@ -78,7 +81,11 @@ def hold_out(
     frames = [pd.concat(some, ignore_index=True) for some in (visits, endpoints)]
     scores = score_table(*frames)
     tables = zip((*frames, scores), beside, strict=True)
-    written += [write_csv(frame, file) for frame, file in tables if len(frame)]
+    scored_files = [write_csv(frame, file) for frame, file in tables if len(frame)]
+    posteriors = [sha256_of(target) for target in written]
+    stamp = stamp_of(design, card, data_sha256=table.sha256, posteriors_sha256=posteriors, kind="hold-out")
+    sign(scored_files, stamp)
+    written += scored_files
     return Outcome(scores, pd.concat(gates, ignore_index=True), written)
 
 

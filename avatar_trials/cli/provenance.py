@@ -9,10 +9,11 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from avatar_trials.cli.outputs import PROVENANCE
-from avatar_trials.library import known
+from avatar_trials.library import find_card, known
 from avatar_trials.stamp import StampError, sha256_of, write_atomic
 
 
@@ -46,26 +47,27 @@ def made_again(stamp: Mapping[str, Any]) -> list[str]:
     kind, needs = stamp.get("kind"), list[str]()
     if kind == "readout" and "trial_sha256" in stamp:
         return ["avatar-trials readout trial.nc -o readout.csv", _needed("trial", stamp["trial_sha256"])]
-    if kind not in ("trial", "posterior") or not {"design", "design_sha256"} <= stamp.keys():
+    if (
+        kind not in ("trial", "posterior")
+        or not {"design", "design_sha256"} <= stamp.keys()
+        or "held_out" in stamp
+    ):
         return []
     design = str(stamp["design"])
     if not _in_library(design, stamp["design_sha256"]):
         needs.append(_needed(f"design {design}", stamp["design_sha256"]))
         design = f"{design}.toml"
+    design = quote(design)
     if kind == "posterior":
-        volumes = [_needed("table of volumes", stamp["data_sha256"])] if "data_sha256" in stamp else []
-        same = "the same within Monte Carlo error, on one machine to the bit"
-        return [
-            f"avatar-trials calibrate {design} --volumes VOLUMES -o posterior.nc ({same})",
-            *needs,
-            *volumes,
-        ]
-    if "population" in stamp:
-        name = str(stamp["population"])
-        if name not in known("populations"):
-            needs.append(_needed("population", stamp["population_sha256"]))
+        needs.append(_needed("table of volumes", stamp.get("data_sha256", "")))
+        again = f"avatar-trials calibrate {design} --volumes VOLUMES -o posterior.nc"
+        return [f"{again} (its arms; on another machine the same within Monte Carlo error)", *needs]
+    if "population_sha256" in stamp:
+        name, digest = str(stamp.get("population")), stamp["population_sha256"]
+        if name not in known("populations") or sha256_of(find_card("populations", name)) != digest:
+            needs.append(_needed("population", digest))
             name = f"{name}.nc"
-        return [f"avatar-trials emulate {design} --population {name} -o trial.nc", *needs]
+        return [f"avatar-trials emulate {design} --population {quote(name)} -o trial.nc", *needs]
     if "posterior_sha256" not in stamp:
         return []
     needs.append(_needed("posterior", stamp["posterior_sha256"]))

@@ -115,7 +115,7 @@ GROUPS: Final = (
     Group("small samples", "R: npsurv, survival, stats, nlme", 84, _quiet(small_samples.everything)),
     Group("response calls", "curves worked out by hand", 71, _quiet(response_calls.everything)),
     Group("kinetics", "30 digits; Bozic et al. 2013", 361, _quiet(kinetics_references.everything)),
-    Group("determinism", "recorded numbers; this machine", 14, _quiet(determinism.everything)),
+    Group("determinism", "recorded numbers; this machine", 13, _quiet(determinism.everything)),
     Group("hostile input", "what each must be told", 39, _quiet(hostile.everything)),
     Group("context of use", "the pages of record", 29, _quiet(context_of_use.everything)),
     Group("diagnostics", "R, posterior 1.4.0", 24, _quiet(known_posteriors.diagnostics)),

@@ -283,8 +283,9 @@ def test_an_unsound_file_is_inspected(refused: Called, emulated: xr.Dataset) -> 
     write_netcdf(emulated.drop_vars("day"), "t.nc", read_stamp(emulated))
     assert "the trial has no day. Emulate it again" in refused(4, "inspect", "t.nc")[0]
     assert "there is no such file" in refused(4, "inspect", "u.nc")[0]
-    Path("v.csv").write_text(VOLUMES, "utf-8")
-    assert "this is no NetCDF file" in refused(4, "inspect", "v.csv")[0]
+    for name, says in (("v.csv", "no provenance.json beside it"), ("v.txt", "this is no NetCDF file")):
+        Path(name).write_text(VOLUMES, "utf-8")
+        assert says in refused(4, "inspect", name)[0]
     xr.Dataset({"x": ("visit", [1.0])}).to_netcdf("foreign.nc", engine="h5netcdf")
     signed(Path("foreign.nc"))
     assert "carries no stamp" in refused(4, "inspect", "foreign.nc")[0]

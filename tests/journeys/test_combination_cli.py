@@ -17,6 +17,7 @@ from avatar_trials.card_files import load_design, load_model
 from avatar_trials.cli import flow, main
 from avatar_trials.cli.combination_predictions import HELD_OUT, SINGLES, STRATA, TABLES, WEIGHTS
 from avatar_trials.cli.files import stamp_of
+from avatar_trials.cli.outputs import PROVENANCE
 from avatar_trials.evidence.combination_scores import SCORE_COLUMNS
 from avatar_trials.evidence.interaction_verdict import EXPLAINED, MORE, VERDICT_COLUMNS, WORSE
 from avatar_trials.evidence.latent_predictors import AVATAR_COLUMNS, LEARNT
@@ -87,7 +88,7 @@ def test_every_combination_is_foreseen_scored_and_judged(
 ) -> None:
     assert typed(monkeypatch, *GIVEN, "--draws", "50", "-o", "out") == 0
     told = capsys.readouterr()
-    assert {path.name for path in (place / "out").iterdir()} == set(TABLES) - {STRATA}
+    assert {path.name for path in (place / "out").iterdir()} == {*TABLES, PROVENANCE} - {STRATA}
     scores = pd.read_csv(place / "out" / "combination_scores.csv")
     assert tuple(scores.columns) == (*SCORE_COLUMNS, "calibrated_on_arm")
     assert scores["predictor"].nunique() == 7

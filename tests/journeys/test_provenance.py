@@ -90,3 +90,20 @@ def test_a_stamp_that_tells_too_little_names_no_command() -> None:
     assert made_again({"kind": "trial", "design": "d"}) == []
     assert made_again({"kind": "trial", "design": "d", "design_sha256": "0"}) == []
     assert made_again({"kind": "population", "design": "d", "design_sha256": "0"}) == []
+    part = {"kind": "posterior", "design": "d", "design_sha256": "0", "held_out": "mouse"}
+    assert made_again(part) == []
+
+
+def test_a_name_in_a_stamp_is_no_command() -> None:
+    stamp = {
+        "kind": "trial",
+        "design": "d; rm x",
+        "design_sha256": "0",
+        "population": "$(p)",
+        "population_sha256": "1",
+    }
+    assert made_again(stamp) == [
+        "avatar-trials emulate 'd; rm x.toml' --population '$(p).nc' -o trial.nc",
+        "needs the design d; rm x with sha256 0",
+        "needs the population with sha256 1",
+    ]
