@@ -76,7 +76,10 @@ compared = table[(table["against"] == "all single agents") & table["quantity"].i
 wide = compared.pivot(index=["endpoint", "n_avatars"], columns="quantity", values="estimate")
 errors = table[(table["world"] == "no_difference") & (table["quantity"] == "type_I_error")]
 print(wide.to_string(float_format="{:.2f}".format))
-print(f"\nlargest type-I error, of every test and number: {errors['estimate'].max():.3f}")
+worst = errors.loc[errors["estimate"].idxmax()]
+print(
+    f"\ntype-I errors: {len(errors)}, the largest {worst['estimate']:.3f} (Monte Carlo error {worst['se']:.3f})"
+)
 
 # %% [markdown]
 # ## And for patients?

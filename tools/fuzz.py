@@ -291,8 +291,9 @@ def fuzzed(reader: Reader, n: int, chance: np.random.Generator, scratch: Path, k
 
 def kept(reader: Reader, content: bytes, error: Exception, keep: Path) -> str:
     """Keep a mutant that was not answered, once for each place in the code."""
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    ours = [one for one in traceback.extract_tb(error.__traceback__) if "avatar_trials" in one.filename][-1]
+    stack = traceback.extract_tb(error.__traceback__)
+    at = stack[-1]
+    ours = next((one for one in reversed(stack) if "avatar_trials" in one.filename), at)
     place = f"{Path(ours.filename).stem}-{ours.lineno}-{type(error).__name__}"
     keep.mkdir(parents=True, exist_ok=True)
     file = keep / f"{reader.name.replace(' ', '_')}-{place}{reader.suffix}"

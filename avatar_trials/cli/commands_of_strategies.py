@@ -63,7 +63,7 @@ def compare_strategies(
         cohort, synthetic = comparisons.calibrated_cohort(
             posterior, chosen, draws, allow_unconverged=allow_unconverged
         )
-    found = comparisons.compared(chosen, out, cohort, synthetic=synthetic)
+    found = comparisons.compared(chosen, out, cohort, synthetic=synthetic, posterior=posterior)
     print(comparisons.printed(chosen, found))
     for path in written:
         if path.suffix != ".sha256":

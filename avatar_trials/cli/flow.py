@@ -146,6 +146,11 @@ def finished(
     there, wanted = read_stamp(tree), stamp_of(design, card, **_data_facts(table), **facts)
     if any(there.get(name) != value for name, value in wanted.items()):
         return None
+    if partial_of(path).exists():  # of a run killed just after it wrote the posterior
+        from avatar_trials.calibrate import open_checkpoint
+
+        with open_checkpoint(partial_of(path)) as kept:
+            kept.remove()
     say(f"taken up again: {path} was calibrated before, on the same volumes, design and card")
     return tree
 
@@ -182,7 +187,8 @@ def write_run(
     reads: Sequence[Path | None] = (),
 ) -> tuple[Readings, Path]:
     """The main job: every room in a row, every file in `folder`. Raises GateError where the gates do not pass, and
-    OutputError where a file cannot be written or is the volumes or one of those that `reads` names."""
+    OutputError where a file cannot be written or is the volumes or one of those that `reads` names. A posterior that an
+    earlier run calibrated on the same is taken up."""
     from avatar_trials.emulate import require_room
 
     require_writable(run_files(folder), reads=(volumes, covariates, *reads))

@@ -67,10 +67,15 @@ def calibrated_cohort(
 
 
 def compared(
-    design: StrategyDesign, folder: Path, cohort: Cohort | None = None, *, synthetic: bool = True
+    design: StrategyDesign,
+    folder: Path,
+    cohort: Cohort | None = None,
+    *,
+    synthetic: bool = True,
+    posterior: Path | None = None,
 ) -> Compared:
-    """Follow avatars under every strategy, score them, write everything. `synthetic`: no measured mouse is behind
-    it."""
+    """Follow avatars under every strategy, score them, write everything. `synthetic`: no measured mouse is behind it;
+    `posterior`: the file that the cohort is of."""
     from avatar_trials.strategies import compare_strategies, score_strategies
     from avatar_trials.strategies.design_checks import design_checks
 
@@ -91,7 +96,8 @@ def compared(
         basis = f"avatars calibrated on {'synthetic' if synthetic else 'measured'} volumes, the rest assumed"
         if synthetic:
             followed.attrs["scenario"] = f"SYNTHETIC volumes, no measured mouse. {followed.attrs['scenario']}"
-    stamp = make_stamp(design=design.name, design_sha256=design.sha256, seed=str(design.seed))
+    source = {} if posterior is None else {"posterior_sha256": sha256_of(posterior)}
+    stamp = make_stamp(design=design.name, design_sha256=design.sha256, seed=str(design.seed), **source)
     write_netcdf(_kept(followed, synthetic), folder / FOLLOWED, stamp, kind="strategies")
     for table, name in zip(tables, (SCORES, DIFFERENCES), strict=True):
         write_csv(table.assign(basis=basis, progression=followed.attrs["progression"]), folder / name)

@@ -95,7 +95,7 @@ class _Law:
         tau = card.priors["eta_combination_sd"].law.ppf(SPREADS)
         etas = card.grid.etas
         return _Law(
-            np.stack([[_log_masses(stats.norm(mean, sd), etas) for mean in MEANS] for sd in tau]),
+            _log_masses(stats.norm(MEANS[:, None], tau[:, None, None]), etas),
             (unit[0] * len(SPREADS)).astype(np.intp),
             card.priors["eta"].law.ppf(unit[1]),
             card.priors["eta_relation"].scale,

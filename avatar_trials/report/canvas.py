@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import matplotlib
 import matplotlib.font_manager
@@ -28,6 +29,7 @@ from avatar_trials.arms import UNTREATED
 from avatar_trials.report.text import clean, shorten
 
 WIDTH_IN = 11.4
+MARGIN_IN = 0.03  # around a figure cut to what is drawn
 PNG_DPI = 200  # twice the 100 dots an inch at which the page shows a figure
 INK = "#1d2226"
 FAINT = "#8a9299"
@@ -137,8 +139,8 @@ def grid(
     return figure, axes
 
 
-def svg(figure: Figure, alt: str, part: Bbox | None = None) -> Image:
-    """The figure, or a part of it in inches, as SVG: sharp at any size; for figures of few marks."""
+def svg(figure: Figure, alt: str, part: Bbox | Literal["tight"] | None = None) -> Image:
+    """The figure, a part of it in inches or ("tight") what is drawn, as SVG; for figures of few marks."""
     return _address(_drawn(figure, "svg", {"Date": None, "Creator": None}, part), "image/svg+xml", alt)
 
 
@@ -162,9 +164,13 @@ def _address(content: bytes, mime: str, alt: str) -> Image:
     return Image(f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}", alt)
 
 
-def _drawn(figure: Figure, kind: str, metadata: dict[str, None], part: Bbox | None = None) -> bytes:
+def _drawn(
+    figure: Figure, kind: str, metadata: dict[str, None], part: Bbox | Literal["tight"] | None = None
+) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata, bbox_inches=part)
+    figure.savefig(
+        buffer, format=kind, dpi=PNG_DPI, metadata=metadata, bbox_inches=part, pad_inches=MARGIN_IN
+    )
     return buffer.getvalue()
 
 

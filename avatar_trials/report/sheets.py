@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from avatar_trials.report.canvas import Image, svg
 from avatar_trials.report.panels import CELL_IN, Drawn
 
-LEGEND_MARGIN_IN, LEGEND_PT = 0.03, 9.5
+LEGEND_PT = 9.5
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,5 @@ def _legend(drawn: Drawn) -> Image | None:
         handlelength=1.5,
         fontsize=LEGEND_PT,
     )
-    inches = figure.dpi_scale_trans.inverted()
-    figure.canvas.draw()
-    part = legend.get_window_extent().transformed(inches).padded(LEGEND_MARGIN_IN)
     texts = [text.get_text() for text in legend.get_texts()]
-    return svg(figure, f"Legend: {'; '.join(texts)}.", part)
+    return svg(figure, f"Legend: {'; '.join(texts)}.", "tight")

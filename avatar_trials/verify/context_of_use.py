@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from avatar_trials.card_files import load_model
 from avatar_trials.verify.comparison import Comparisons, holds
 
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
@@ -31,9 +32,14 @@ class Quoted(BaseModel):
 
 
 class Evidence(Quoted):
-    """What was found of a model and a readout, and whether that supports the context of use."""
+    """What was found of a model and a readout, and whether that supports the context of use.
+
+    `card` and the start of its sha256, where the page names it: the evidence is of that very card.
+    """
 
     model: Text
+    card: str = ""
+    card_sha256: str = ""
     readout: Text
     kind: Kind
     finding: Text
@@ -75,9 +81,15 @@ def page_of_record(page: str) -> str:
 
 
 def everything() -> Comparisons:
-    """Every quotation stands on its page."""
+    """Every quotation stands on its page, and evidence of a card is of the card that is shipped."""
     card = context_of_use()
     told: list[tuple[Quoted, str]] = [(one, one.finding) for one in card.evidence]
     for one, about in [*told, *((each, each.claim) for each in card.not_claimed)]:
         found = " ".join(one.quote.split()) in page_of_record(one.page)
         yield holds(f"{one.page}: {about}", found, "" if found else f"not on the page: {one.quote}")
+    for each in card.evidence:
+        if each.card:
+            now = load_model(each.card).sha256
+            same = now.startswith(each.card_sha256) and each.card_sha256 in page_of_record(each.page)
+            note = f"on record {each.card_sha256}, shipped {now[:12]}"
+            yield holds(f"{each.readout}: evidence of the card {each.card} that is shipped", same, note)

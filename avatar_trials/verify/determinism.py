@@ -104,6 +104,7 @@ def read(trial: xr.Dataset) -> pd.DataFrame:
 def numbers_of(trial: xr.Dataset) -> dict[str, Any]:
     """What is recorded of it."""
     volume, rows = trial["volume_mm3"].values, read(trial).set_index(["arm", "endpoint"])
+    wanted = rows.reindex(pd.MultiIndex.from_tuples(READ))[["estimate", "lower", "upper"]]
     return {
         "random numbers": stream(DESIGN["seed"], "verify").integers(2**62, size=4).tolist(),
         "draws": trial["draw"].values.tolist(),
@@ -112,7 +113,7 @@ def numbers_of(trial: xr.Dataset) -> dict[str, Any]:
         "vanished": int((volume == 0).sum()),
         "volumes": [float(volume[place]) for place in PLACES],
         "mean_log": float(np.log(volume[volume > 0]).mean()),
-        "readout": rows.loc[READ, ["estimate", "lower", "upper"]].to_numpy(dtype=float).tolist(),
+        "readout": wanted.to_numpy(dtype=float).tolist(),
     }
 
 

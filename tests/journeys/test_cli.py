@@ -586,8 +586,11 @@ def small_run(folder: Path) -> None:
     (folder / "volumes.csv").write_text("".join(kept), "utf-8")
 
 
-def test_a_run_that_did_not_converge_stops_before_the_trial(tmp_path: Path) -> None:
-    """Calibration for real. What was sampled is there to be looked at; nothing is emulated, nothing reported."""
+def test_a_run_that_did_not_converge_stops_before_the_trial(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calibration for real. What was sampled is there to be looked at; nothing is emulated, nothing reported; and the
+    same run takes its posterior up, and what was kept for a kill goes."""
     small_run(tmp_path)
     done = process("run", "d.toml", "--volumes", "volumes.csv", "-o", "out", folder=tmp_path)
     assert done.code == 4, done.err
@@ -608,6 +611,13 @@ def test_a_run_that_did_not_converge_stops_before_the_trial(tmp_path: Path) -> N
     assert refused.code == 4
     asked_for = ("emulate", "d.toml", "--posterior", "out/posterior.nc", "--allow-unconverged")
     assert process(*asked_for, folder=tmp_path).code == 0
+    (tmp_path / "out" / "posterior.nc.partial" / "chains-0").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    again = run("run", "d.toml", "--volumes", "volumes.csv", "-o", "out")
+    assert again.code == 4
+    assert "taken up again: out/posterior.nc" in again.err
+    assert "sampling" not in again.err
+    assert not (tmp_path / "out" / "posterior.nc.partial").exists()
 
 
 INTERRUPTED = """

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,11 @@ ARMS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def whole() -> ForeseenCombinations:
+    return foreseen(TABLE)
+
+
 def foreseen(table: GrowthTable, seed: int = 4, only: str | None = None) -> ForeseenCombinations:
     study = study_of(table, rule="pct_sheet")
     return foresee_combinations(
@@ -48,11 +54,13 @@ def same(first: ForeseenCombinations, second: ForeseenCombinations, arm: str, pr
     return all(np.array_equal(getattr(found[0], name), getattr(found[1], name)) for name in ("orr", "depth"))
 
 
-def test_an_arm_is_foreseen_bit_for_bit_the_same_whatever_became_of_its_mice() -> None:
+def test_an_arm_is_foreseen_bit_for_bit_the_same_whatever_became_of_its_mice(
+    whole: ForeseenCombinations,
+) -> None:
     rows = TABLE.rows.copy()
     later = (rows["arm"] == "A + B") & (rows["day"] > 0)
     rows.loc[later, "volume_mm3"] = 20.0
-    before, after = foreseen(TABLE), foreseen(replace(TABLE, rows=rows))
+    before, after = whole, foreseen(replace(TABLE, rows=rows))
     names = dict.fromkeys(one.predictor for one in before.predictions if one.arm == "A + B")
     assert LEARNT in names
     assert all(same(before, after, "A + B", name) for name in names)
@@ -67,15 +75,15 @@ def test_an_arm_is_foreseen_bit_for_bit_the_same_whatever_became_of_its_mice() -
     )
 
 
-def test_a_seed_is_its_draws_and_one_arm_alone_is_foreseen_as_among_all() -> None:
-    first, alone, other = foreseen(TABLE), foreseen(TABLE, only="A + C"), foreseen(TABLE, seed=5)
+def test_a_seed_is_its_draws_and_one_arm_alone_is_foreseen_as_among_all(whole: ForeseenCombinations) -> None:
+    first, alone, other = whole, foreseen(TABLE, only="A + C"), foreseen(TABLE, seed=5)
     assert {one.arm for one in alone.predictions} == {"A + C"}
     assert same(first, alone, "A + C", LEARNT)
     assert not same(first, other, "A + C", LEARNT)
 
 
-def test_what_the_tables_hold_is_whole() -> None:
-    found = foreseen(TABLE)
+def test_what_the_tables_hold_is_whole(whole: ForeseenCombinations) -> None:
+    found = whole
     weights = found.weights.groupby("arm")[["prior", "without_its_mice", "with_its_mice"]].sum()
     np.testing.assert_allclose(weights, 1.0)
     assert (found.avatars["p_response"] >= 0.0).all()

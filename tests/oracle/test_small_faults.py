@@ -1,0 +1,61 @@
+"""Formulas of endpoints and kinetics by hand, at the places where no other test felt a small fault planted.
+
+`tools/mutation_testing.py` plants them; tests/mutation_record.md says which were found so.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avatar_trials.card_files import load_benchmark
+from avatar_trials.endpoints import association
+from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
+from avatar_trials.endpoints.benchmark import MICE, against_benchmark
+from avatar_trials.endpoints.choice import blind_score
+from avatar_trials.endpoints.contingency import conditional_odds_ratio
+
+
+def test_rates_from_all_other_pairs_by_a_plain_loop() -> None:
+    """The pair itself, and pairs that do not count, are left out; half a pair is added."""
+    call, outcome = np.array([1, 1, 0, 0, 1, 0], dtype=bool), np.array([1, 0, 0, 1, 1, 1], dtype=bool)
+    weight = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+    base, by_call = [], []
+    for i in range(5):
+        others = [k for k in range(5) if k != i]
+        same = [k for k in others if call[k] == call[i]]
+        base.append((sum(outcome[k] for k in others) + 0.5) / (len(others) + 1))
+        by_call.append((sum(outcome[k] for k in same) + base[i]) / (len(same) + 1))
+    assert association.left_out_base_rate(outcome, weight)[:5] == pytest.approx(base, rel=1e-14)
+    assert association.left_out_rate(call, outcome, weight)[:5] == pytest.approx(by_call, rel=1e-14)
+
+
+def test_a_benchmark_compares_medians_of_depth_on_its_scale() -> None:
+    """Of depths -60, -20 and +10 % the median is -20 % of diameter, (0.8^3 - 1) of volume."""
+    card = load_benchmark("columbus")
+    depth = {"value": -50.0, "basis": "recalled", "source": "made up"}
+    arms = [arm.model_copy(update={"depth_pct": type(arm.orr).model_validate(depth)}) for arm in card.arms]
+    one = ArmOutcomes(
+        np.array([["PR", "SD", "SD"]]), np.array([[-60.0, -20.0, 10.0]]), np.array([[60.0, 30.0, 40.0]]),
+        np.ones((1, 3), dtype=bool),
+    )  # fmt: skip
+    for scale, expected in (("diameter", -20.0), ("volume", -48.8)):
+        changed = card.model_copy(update={"arms": arms, "scale": scale})
+        frame = against_benchmark({"encorafenib": one}, changed, subjects=MICE, scale="days")
+        found = frame.set_index("measure")
+        assert found.loc["median_depth_pct", "emulated"] == pytest.approx(expected, rel=1e-12)
+        assert found.loc["median_PFS_months", "method"].startswith("doubling of volume; ")
+        patients = against_benchmark({"encorafenib": one}, changed, subjects="patients", scale="days")
+        told = patients.set_index("measure").loc["median_PFS_months", "method"]
+        assert told.startswith("progression by RECIST; ")
+
+
+def test_what_knows_the_arms_alone_averages_over_the_avatars_that_had_them() -> None:
+    outcome = np.array([[1.0, 5.0, np.nan], [3.0, np.nan, np.nan]])
+    assert blind_score(outcome) == pytest.approx(np.array([[2.0, 5.0, np.nan]]), nan_ok=True)
+
+
+def test_an_odds_ratio_of_one_is_one_by_either_search() -> None:
+    for search in ("exact", "r"):
+        found = conditional_odds_ratio([[2, 2], [2, 2]], search=search)
+        assert found.estimate == pytest.approx(1.0, rel=1e-14)
