@@ -152,7 +152,9 @@ def index_page(pages: list[Path]) -> str:
                     for name in ("endpoints/index", "commands", "cards", "python", "notebooks")
                 ],
             ),
-            tree("The house", ["ARCHITECTURE", "CONTRIBUTING", "CHANGELOG"]),
+            tree(
+                "The house", [page.stem for page in pages if len(page.parts) == 1 and page.stem != "README"]
+            ),
         ]
     )
 
@@ -161,7 +163,7 @@ def stage(folder: Path) -> None:
     """Sources of the site: the repository's pages and what they link to, the made pages, the configuration."""
     files = committed()
     pages = [file for file in files if file.suffix == ".md"]
-    kept = {".md", ".toml", ".py", ".svg", ".png", ".cff", ".stan", ".csv", ""}
+    kept = {".md", ".toml", ".py", ".svg", ".png", ".cff", ".stan", ".csv", ".txt", ""}
     for file in files:
         if file.suffix in kept and file.parts[0] not in ("tests",):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)

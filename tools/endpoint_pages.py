@@ -159,7 +159,7 @@ def signature(what: Any) -> str:
     """How it is called, on one line or an argument a line; nothing for a module."""
     if inspect.ismodule(what):
         return ""
-    plain = str(inspect.signature(what)).replace("'", "")
+    plain = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(what)))
     if len(plain) > 80:
         plain = re.sub(r", (?=[\w*]+[:,=]|\*)", ",\n    ", plain)
     return f"```python\n{what.__name__}{plain}\n```\n\n"

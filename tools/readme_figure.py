@@ -20,7 +20,8 @@ def main() -> None:
     trial = at.emulate_trials(at.cohort_for(population, design), design)
     readout = at.readout_trial(trial, rule=design.endpoints.mrecist_rule, doubling=design.endpoints.doubling)
     axes = plots.forest(readout, arms=design.arm_names)
-    figure = next(iter(axes.values())).figure
+    figure = next(iter(axes.values())).get_figure(root=True)
+    assert figure is not None
     figure.savefig(FILE, dpi=110, bbox_inches="tight", metadata={"Software": None})
     print(f"Written: {FILE}")
 
