@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from avatar_trials.card_files import load_benchmark
 from avatar_trials.endpoints import association
@@ -14,6 +17,10 @@ from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
 from avatar_trials.endpoints.benchmark import MICE, against_benchmark
 from avatar_trials.endpoints.choice import blind_score
 from avatar_trials.endpoints.contingency import conditional_odds_ratio
+from avatar_trials.endpoints.least_squares import Points, fit
+from avatar_trials.endpoints.measurement_agreement import lin_concordance
+
+Floats = NDArray[np.float64]
 
 
 def test_rates_from_all_other_pairs_by_a_plain_loop() -> None:
@@ -59,3 +66,30 @@ def test_an_odds_ratio_of_one_is_one_by_either_search() -> None:
     for search in ("exact", "r"):
         found = conditional_odds_ratio([[2, 2], [2, 2]], search=search)
         assert found.estimate == pytest.approx(1.0, rel=1e-14)
+
+
+def test_a_fit_starts_where_it_is_told() -> None:
+    """Two minima, at 1 and at -1 with the larger sum of squares: each start finds its own, the better start wins."""
+
+    def curve(theta: Floats, day: Floats) -> tuple[Floats, Callable[[], list[Floats]]]:
+        x = theta[:, 0]
+        return (x**2 - 1.0) * day + 0.1 * (x - 1.0), lambda: [2.0 * x * day + 0.1]
+
+    points = Points.of_counts(np.array([1.0, 2.0]), np.zeros(2), np.zeros(2), np.array([2]))
+    bounds = np.array([[-3.0, 3.0]])
+    left, right = np.array([[-1.2]]), np.array([[1.1]])
+    (low,), low_rss = fit(points, curve, [left], bounds)
+    assert low[0] == pytest.approx(-1.05, abs=0.03)
+    assert low_rss[0] > 1e-3
+    for starts in ([right], [left, right], [right, left]):
+        theta, rss = fit(points, curve, starts, bounds)
+        assert theta[0, 0] == pytest.approx(1.0, abs=1e-6)
+        assert rss[0] < 1e-12
+
+
+@pytest.mark.parametrize("infinite", [0, 1])
+def test_an_infinite_value_on_either_side_is_refused(infinite: int) -> None:
+    sides = [np.array([1.0, 2.0, 3.0, 4.0]) for _ in range(2)]
+    sides[infinite][2] = np.inf
+    with pytest.raises(ValueError, match="a value is infinite"):
+        lin_concordance(*sides)
