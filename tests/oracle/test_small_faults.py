@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy.stats
 from numpy.typing import NDArray
 
 from avatar_trials.card_files import load_benchmark
@@ -19,6 +20,7 @@ from avatar_trials.endpoints.choice import blind_score
 from avatar_trials.endpoints.contingency import conditional_odds_ratio
 from avatar_trials.endpoints.least_squares import Points, fit
 from avatar_trials.endpoints.measurement_agreement import lin_concordance
+from avatar_trials.endpoints.paired import signed_rank
 
 Floats = NDArray[np.float64]
 
@@ -93,3 +95,10 @@ def test_an_infinite_value_on_either_side_is_refused(infinite: int) -> None:
     sides[infinite][2] = np.inf
     with pytest.raises(ValueError, match="a value is infinite"):
         lin_concordance(*sides)
+
+
+@pytest.mark.parametrize(("n_pairs", "method"), [(49, "exact"), (50, "approx")])
+def test_signed_ranks_are_exact_below_fifty_pairs_as_in_r(n_pairs: int, method: str) -> None:
+    difference = np.arange(1.0, n_pairs + 1.0) * np.where(np.arange(n_pairs) % 3, 1.0, -1.0)
+    theirs = scipy.stats.wilcoxon(difference, method=method, correction=True)
+    assert float(signed_rank(difference, 0.0).p_value) == pytest.approx(theirs.pvalue, rel=1e-9)
