@@ -20,7 +20,7 @@ from avatar_trials.endpoints.choice import blind_score
 from avatar_trials.endpoints.contingency import conditional_odds_ratio
 from avatar_trials.endpoints.least_squares import Points, fit
 from avatar_trials.endpoints.measurement_agreement import lin_concordance
-from avatar_trials.endpoints.paired import signed_rank
+from avatar_trials.endpoints.paired import paired_log_rank, signed_rank
 
 Floats = NDArray[np.float64]
 
@@ -102,3 +102,34 @@ def test_signed_ranks_are_exact_below_fifty_pairs_as_in_r(n_pairs: int, method: 
     difference = np.arange(1.0, n_pairs + 1.0) * np.where(np.arange(n_pairs) % 3, 1.0, -1.0)
     theirs = scipy.stats.wilcoxon(difference, method=method, correction=True)
     assert float(signed_rank(difference, 0.0).p_value) == pytest.approx(theirs.pvalue, rel=1e-9)
+
+
+def test_log_rank_scores_within_avatars_by_a_plain_loop() -> None:
+    """Two mice an arm of five avatars; one has none in the second arm: left out, but its mice are at risk."""
+    rng = np.random.default_rng(5)
+    time = rng.permutation(np.arange(1.0, 21.0)).reshape(2, 2, 5)
+    event = rng.random((2, 2, 5)) < 0.7
+    time[1, :, 3] = time[0, 1, 0] = np.nan
+
+    def score(own: float, happened: bool) -> float:
+        hazard = sum(
+            1.0 / (time >= t).sum() for t, e in zip(time.flat, event.flat, strict=True) if e and t <= own
+        )
+        return float(happened) - hazard
+
+    differences = []
+    for avatar in (0, 1, 2, 4):
+        means = []
+        for arm in range(2):
+            mice = zip(time[arm, :, avatar], event[arm, :, avatar], strict=True)
+            means.append(np.mean([score(t, e) for t, e in mice if np.isfinite(t)]))
+        differences.append(means[1] - means[0])
+    found = paired_log_rank(time[0], event[0], time[1], event[1])
+    expected = sum(differences) / np.sqrt(sum(d**2 for d in differences))
+    assert float(found.statistic) == pytest.approx(expected, rel=1e-12)
+    assert float(found.p_value) == pytest.approx(2.0 * scipy.stats.norm.sf(abs(expected)), rel=1e-12)
+    assert (int(found.n_pairs), int(found.n_used)) == (4, 4)
+
+
+def test_signed_ranks_in_balance_have_a_p_of_one() -> None:
+    assert float(signed_rank([1.0, -1.0, 2.0, -2.0], 0.0).p_value) == 1.0
