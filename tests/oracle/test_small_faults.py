@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
@@ -18,9 +19,11 @@ from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
 from avatar_trials.endpoints.benchmark import MICE, against_benchmark
 from avatar_trials.endpoints.choice import blind_score
 from avatar_trials.endpoints.contingency import conditional_odds_ratio
+from avatar_trials.endpoints.cox import cox_regression
 from avatar_trials.endpoints.least_squares import Points, fit
 from avatar_trials.endpoints.measurement_agreement import lin_concordance
 from avatar_trials.endpoints.paired import paired_log_rank, signed_rank
+from avatar_trials.endpoints.paired_scores import paired_scores
 
 Floats = NDArray[np.float64]
 
@@ -133,3 +136,31 @@ def test_log_rank_scores_within_avatars_by_a_plain_loop() -> None:
 
 def test_signed_ranks_in_balance_have_a_p_of_one() -> None:
     assert float(signed_rank([1.0, -1.0, 2.0, -2.0], 0.0).p_value) == 1.0
+
+
+def test_exact_ties_of_many_deaths_do_not_overflow() -> None:
+    """200 of 400 die at one time: at no effect each of C(400, 200), some 1e119, choices is as likely."""
+    group = np.arange(400) % 2
+    fitted = cox_regression(np.ones(400), np.arange(400) < 200, {"group": group}, ties="exact")
+    log_ways = scipy.special.gammaln(401) - 2.0 * scipy.special.gammaln(201)
+    assert fitted.loglik0 == pytest.approx(-log_ways, rel=1e-12)
+
+
+def test_discrimination_counts_pairs_that_are_in_order() -> None:
+    """Deeper change foresees response: won of all pairs of a responder and another, those not evaluable left out."""
+    rng = np.random.default_rng(2)
+    depth = rng.normal(0.0, 40.0, 9)
+    depth[3], depth[5] = np.nan, depth[1]
+    answer = np.array(["PR", "PD", "SD", "PR", "PD", "PR", "CR", "SD", ""])
+    known = np.ones(9, dtype=bool)
+    calls = np.where(np.isnan(depth), "", np.where(depth < -30.0, "PR", "SD"))
+    time = np.full(9, 20.0)
+    won = total = 0.0
+    for i in range(9):
+        for k in range(9):
+            if answer[i] in ("CR", "PR") and answer[k] in ("SD", "PD") and not np.isnan(depth[[i, k]]).any():
+                total += 1.0
+                won += 1.0 if depth[i] < depth[k] else 0.5 * (depth[i] == depth[k])
+    sides = (ArmOutcomes(own[None], depth[None], time[None], known[None]) for own in (calls, answer))
+    found = paired_scores(*sides)["AUC"]
+    assert (found[0].item(), found[1].item()) == (won, total)
