@@ -24,6 +24,7 @@ from avatar_trials.endpoints.least_squares import Points, fit
 from avatar_trials.endpoints.measurement_agreement import lin_concordance
 from avatar_trials.endpoints.paired import paired_log_rank, signed_rank
 from avatar_trials.endpoints.paired_scores import paired_scores
+from avatar_trials.endpoints.survival import curve_distance, kaplan_meier
 
 Floats = NDArray[np.float64]
 
@@ -164,3 +165,13 @@ def test_discrimination_counts_pairs_that_are_in_order() -> None:
     sides = (ArmOutcomes(own[None], depth[None], time[None], known[None]) for own in (calls, answer))
     found = paired_scores(*sides)["AUC"]
     assert (found[0].item(), found[1].item()) == (won, total)
+
+
+def test_distances_of_curves_broadcast_either_way() -> None:
+    one = kaplan_meier([3.0, 5.0, 8.0], [True, True, False])
+    many = kaplan_meier([[2.0, 5.0, 9.0], [4.0, 6.0, 7.0]], np.ones((2, 3), dtype=bool))
+    for first, second in ((one, many), (many, one)):
+        farthest, area = curve_distance(first, second, 10.0)
+        assert farthest == pytest.approx([1 / 3, 1 / 3])
+        # A third apart from day 2 to 3 and 9 to 10; from 3 to 4, 5 to 6 and 7 to 10.
+        assert area == pytest.approx([2 / 3, 5 / 3])
