@@ -25,6 +25,8 @@ from avatar_trials.endpoints.measurement_agreement import lin_concordance
 from avatar_trials.endpoints.paired import paired_log_rank, signed_rank
 from avatar_trials.endpoints.paired_scores import paired_scores
 from avatar_trials.endpoints.survival import curve_distance, kaplan_meier
+from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
+from avatar_trials.kinetics.branching import law, pgf
 
 Floats = NDArray[np.float64]
 
@@ -175,3 +177,16 @@ def test_distances_of_curves_broadcast_either_way() -> None:
         assert farthest == pytest.approx([1 / 3, 1 / 3])
         # A third apart from day 2 to 3 and 9 to 10; from 3 to 4, 5 to 6 and 7 to 10.
         assert area == pytest.approx([2 / 3, 5 / 3])
+
+
+def test_a_hazard_ratio_says_how_it_was_had() -> None:
+    given = ([1.0, 2.0, 3.0, 4.0], [True] * 4, ["a", "b", "a", "b"])
+    assert ", stratified, " not in hazard_ratio(*given).method
+    assert ", stratified, " in hazard_ratio(*given, strata=[0, 0, 1, 1]).method
+
+
+def test_a_clone_that_grew_beyond_any_number_still_sums_to_one() -> None:
+    """Its law has no stop left in floating point: E[1^N] is 1, E[0^N] the chance that it died out, 0.1."""
+    endless = law(1.0, 0.1, 1e4)
+    assert float(endless.stop) == 0.0
+    assert pgf(endless, [1.0, 0.0]) == pytest.approx([1.0, 0.1], rel=1e-14)
