@@ -40,7 +40,7 @@ ARMS = [
 SURROGATE = "lone \ud800 surrogate"
 ELEMENTS = (
     "html head meta title style body header main section nav h1 h2 h3 p ul ol li dl dt dd a div strong span sup "
-    "br code table thead tbody tr th td figure img figcaption"
+    "code table thead tbody tr th td figure img figcaption"
 )
 ATTRIBUTES = (
     "lang charset content http-equiv name class id href scope rowspan src alt role aria-label tabindex"
