@@ -2,7 +2,7 @@
 
 Two trials are emulated and read out in a process each: of the frozen posterior (two clones) and of new avatars of a
 population (graded kill). Raw draws and everything counted must be equal; numbers must be, to the bit, under one NumPy,
-and within a relative 1e-9 under another, whose exp and log differ in the last bit. Other versions of NumPy are
+and within a relative 1e-9 under another, whose exp and log may differ in the last bit. Other versions of NumPy are
 installed into folders of their own, put before the environment's.
 """
 
