@@ -416,6 +416,7 @@ def by_atheris(seconds: int, seed: int, scratch: Path, keep: Path) -> None:
     """The readers under atheris, whose first byte chooses one. Ends the process."""
     import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
+    atheris.instrument_all()
     everything = readers()
     seeds = scratch / "seeds"
     seeds.mkdir()
