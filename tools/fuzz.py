@@ -2,8 +2,7 @@
 
 Sound files are cut, spliced, re-encoded and filled with odd values. Each reader must return, or raise InputError whose
 text is a printable line a problem; anything else is kept in `--keep` and ends the tool with exit code 1. A mutant that
-is answered as none was before joins the files that are mutated. `--atheris SECONDS` hands the readers to that fuzzer
-instead, which follows the branches of the package itself and has to be installed beside it.
+is answered as none was before joins the files that are mutated.
 """
 
 from __future__ import annotations
@@ -143,14 +142,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=12_000, help="mutants, shared among the readers")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--atheris", type=int, metavar="SECONDS", help="so many CPU seconds by atheris")
     parser.add_argument("--keep", type=Path, default=Path("fuzzed"), help="folder of what went wrong")
     parser.add_argument("--page", type=Path, help="page whose section of mutants is written anew")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        if chosen.atheris is not None:
-            by_atheris(chosen.atheris, chosen.seed, Path(scratch), chosen.keep)
-            return
         rows, wrong = [], 0
         for reader in readers():
             n = max(1, round(chosen.cases * SHARE[reader.suffix]))
@@ -410,33 +405,6 @@ KEY = partial(
     put_otherwise, rb"(?m)^[\w.]+(?= =)|(?<=\[)[\w.]+(?=\])", ("x", "name", "source", "'a b'", "a.b")
 )
 OF_CARDS: tuple[Mutation, ...] = (*[VALUE] * 8, *[KEY] * 3, NUMBER, *[lines] * 4, cut, flip, insert, recoded)
-
-
-def by_atheris(seconds: int, seed: int, scratch: Path, keep: Path) -> None:
-    """The readers under atheris, whose first byte chooses one. Ends the process."""
-    import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    everything = readers()
-    seeds = scratch / "seeds"
-    seeds.mkdir()
-    for number, reader in enumerate(everything):
-        for place, sound in enumerate(reader.sound):
-            (seeds / f"{number}-{place}").write_bytes(bytes([number]) + sound)
-
-    def one(data: bytes) -> None:
-        if not data:
-            return
-        reader = everything[data[0] % len(everything)]
-        path = scratch / f"mutant{reader.suffix}"
-        path.write_bytes(data[1:])
-        try:
-            answer(reader, path)
-        except Exception as error:  # noqa: BLE001 what must not be
-            print(kept(reader, data[1:], error, keep), flush=True)
-
-    arguments = [sys.argv[0], str(seeds), f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=20000"]
-    atheris.Setup([*arguments, "-timeout=20", "-rss_limit_mb=3000", "-print_final_stats=1"], one)
-    atheris.Fuzz()
 
 
 if __name__ == "__main__":
