@@ -27,6 +27,7 @@ from avatar_trials.endpoints.paired_scores import paired_scores
 from avatar_trials.endpoints.survival import curve_distance, kaplan_meier
 from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
 from avatar_trials.kinetics.branching import law, pgf
+from avatar_trials.kinetics.combination import independent_action
 
 Floats = NDArray[np.float64]
 
@@ -190,3 +191,9 @@ def test_a_clone_that_grew_beyond_any_number_still_sums_to_one() -> None:
     endless = law(1.0, 0.1, 1e4)
     assert float(endless.stop) == 0.0
     assert pgf(endless, [1.0, 0.0]) == pytest.approx([1.0, 0.1], rel=1e-14)
+
+
+@pytest.mark.parametrize(("last", "ratio"), [(np.nan, 2.0), (1.0, 1.0)])
+def test_curves_without_a_number_or_a_ratio_above_one_are_refused(last: float, ratio: float) -> None:
+    with pytest.raises(ValueError, match="a number at every visit, and the ratio is above 1"):
+        independent_action(np.array([[[0.0, last]], [[0.0, 0.5]]]), np.array([0.0, 7.0]), ratio)
