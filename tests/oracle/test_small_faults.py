@@ -28,6 +28,8 @@ from avatar_trials.endpoints.survival import curve_distance, kaplan_meier
 from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
 from avatar_trials.kinetics.branching import law, pgf
 from avatar_trials.kinetics.combination import independent_action
+from avatar_trials.kinetics.graded import arm_log_spread
+from avatar_trials.kinetics.landmarks import gompertz_time_to_multiple
 
 Floats = NDArray[np.float64]
 
@@ -197,3 +199,17 @@ def test_a_clone_that_grew_beyond_any_number_still_sums_to_one() -> None:
 def test_curves_without_a_number_or_a_ratio_above_one_are_refused(last: float, ratio: float) -> None:
     with pytest.raises(ValueError, match="a number at every visit, and the ratio is above 1"):
         independent_action(np.array([[[0.0, last]], [[0.0, 0.5]]]), np.array([0.0, 7.0]), ratio)
+
+
+def test_growth_that_just_reaches_its_plateau_never_gets_there() -> None:
+    assert gompertz_time_to_multiple(np.log(2.0), 1.0, 2.0) == np.inf
+
+
+def test_spread_of_an_arm_is_summed_over_its_drugs_whatever_stands_before() -> None:
+    rng = np.random.default_rng(1)
+    kills, spreads = rng.normal(size=(2, 5, 4, 3))
+    given = np.array([True, False, True])
+    found = arm_log_spread(kills, spreads, given, np.array(0.3), np.zeros((5, 4)))
+    variance = np.exp(kills + spreads)[..., [0, 2]]
+    expected = np.log(0.7 * variance.sum(-1) + 0.3 * np.sqrt(variance).sum(-1) ** 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
