@@ -30,6 +30,8 @@ from avatar_trials.kinetics.branching import law, pgf
 from avatar_trials.kinetics.combination import independent_action
 from avatar_trials.kinetics.graded import arm_log_spread
 from avatar_trials.kinetics.landmarks import gompertz_time_to_multiple
+from avatar_trials.kinetics.simeoni import simeoni
+from avatar_trials.kinetics.tumour_checks import check_effects
 
 Floats = NDArray[np.float64]
 
@@ -213,3 +215,15 @@ def test_spread_of_an_arm_is_summed_over_its_drugs_whatever_stands_before() -> N
     variance = np.exp(kills + spreads)[..., [0, 2]]
     expected = np.log(0.7 * variance.sum(-1) + 0.3 * np.sqrt(variance).sum(-1) ** 2)
     np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+def test_all_cells_cycle_on_the_day_of_the_first_dose() -> None:
+    """Whatever the concentration then, log(w/w0) at day 0 is 0."""
+    read = simeoni([0.0, 1.0], 200.0, 0.1, 30.0, 0.01, 0.5, lambda day: 3.0)
+    assert read[0] == 0.0
+
+
+@pytest.mark.parametrize("effect", [np.inf, np.nan, -0.1])
+def test_effects_of_drugs_are_numbers_not_below_zero(effect: float) -> None:
+    with pytest.raises(ValueError, match="effect"):
+        check_effects(np.array([effect]), 1)
