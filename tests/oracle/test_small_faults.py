@@ -13,6 +13,7 @@ import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
+from avatar_trials.benchmark_cards import Published
 from avatar_trials.card_files import load_benchmark
 from avatar_trials.endpoints import association
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
@@ -27,6 +28,11 @@ from avatar_trials.endpoints.paired_scores import paired_scores
 from avatar_trials.endpoints.survival import curve_distance, kaplan_meier
 from avatar_trials.endpoints.two_arm_hazard import hazard_ratio
 from avatar_trials.kinetics.branching import law, pgf
+from avatar_trials.kinetics.combination import independent_action
+from avatar_trials.kinetics.graded import arm_log_spread
+from avatar_trials.kinetics.landmarks import gompertz_time_to_multiple
+from avatar_trials.kinetics.simeoni import simeoni
+from avatar_trials.kinetics.tumour_checks import check_effects
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +55,7 @@ def test_a_benchmark_compares_medians_of_depth_on_its_scale() -> None:
     """Of depths -60, -20 and +10 % the median is -20 % of diameter, (0.8^3 - 1) of volume."""
     card = load_benchmark("columbus")
     depth = {"value": -50.0, "basis": "recalled", "source": "made up"}
-    arms = [arm.model_copy(update={"depth_pct": type(arm.orr).model_validate(depth)}) for arm in card.arms]
+    arms = [arm.model_copy(update={"depth_pct": Published.model_validate(depth)}) for arm in card.arms]
     one = ArmOutcomes(
         np.array([["PR", "SD", "SD"]]), np.array([[-60.0, -20.0, 10.0]]), np.array([[60.0, 30.0, 40.0]]),
         np.ones((1, 3), dtype=bool),
@@ -59,10 +65,10 @@ def test_a_benchmark_compares_medians_of_depth_on_its_scale() -> None:
         frame = against_benchmark({"encorafenib": one}, changed, subjects=MICE, scale="days")
         found = frame.set_index("measure")
         assert found.loc["median_depth_pct", "emulated"] == pytest.approx(expected, rel=1e-12)
-        assert found.loc["median_PFS_months", "method"].startswith("doubling of volume; ")
+        assert str(found.loc["median_PFS_months", "method"]).startswith("doubling of volume; ")
         patients = against_benchmark({"encorafenib": one}, changed, subjects="patients", scale="days")
         told = patients.set_index("measure").loc["median_PFS_months", "method"]
-        assert told.startswith("progression by RECIST; ")
+        assert str(told).startswith("progression by RECIST; ")
 
 
 def test_what_knows_the_arms_alone_averages_over_the_avatars_that_had_them() -> None:
@@ -190,3 +196,35 @@ def test_a_clone_that_grew_beyond_any_number_still_sums_to_one() -> None:
     endless = law(1.0, 0.1, 1e4)
     assert float(endless.stop) == 0.0
     assert pgf(endless, [1.0, 0.0]) == pytest.approx([1.0, 0.1], rel=1e-14)
+
+
+@pytest.mark.parametrize(("last", "ratio"), [(np.nan, 2.0), (1.0, 1.0)])
+def test_curves_without_a_number_or_a_ratio_above_one_are_refused(last: float, ratio: float) -> None:
+    with pytest.raises(ValueError, match="a number at every visit, and the ratio is above 1"):
+        independent_action(np.array([[[0.0, last]], [[0.0, 0.5]]]), np.array([0.0, 7.0]), ratio)
+
+
+def test_growth_that_just_reaches_its_plateau_never_gets_there() -> None:
+    assert gompertz_time_to_multiple(np.log(2.0), 1.0, 2.0) == np.inf
+
+
+def test_spread_of_an_arm_is_summed_over_its_drugs_whatever_stands_before() -> None:
+    rng = np.random.default_rng(1)
+    kills, spreads = rng.normal(size=(2, 5, 4, 3))
+    given = np.array([True, False, True])
+    found = arm_log_spread(kills, spreads, given, np.array(0.3), np.zeros((5, 4)))
+    variance = np.exp(kills + spreads)[..., [0, 2]]
+    expected = np.log(0.7 * variance.sum(-1) + 0.3 * np.sqrt(variance).sum(-1) ** 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+def test_all_cells_cycle_on_the_day_of_the_first_dose() -> None:
+    """Whatever the concentration then, log(w/w0) at day 0 is 0."""
+    read = simeoni([0.0, 1.0], 200.0, 0.1, 30.0, 0.01, 0.5, lambda day: 3.0)
+    assert read[0] == 0.0
+
+
+@pytest.mark.parametrize("effect", [np.inf, np.nan, -0.1])
+def test_effects_of_drugs_are_numbers_not_below_zero(effect: float) -> None:
+    with pytest.raises(ValueError, match="effect"):
+        check_effects(np.array([effect]), 1)
