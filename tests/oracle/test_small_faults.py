@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -110,7 +111,9 @@ def test_an_infinite_value_on_either_side_is_refused(infinite: int) -> None:
 
 
 @pytest.mark.parametrize(("n_pairs", "method"), [(49, "exact"), (50, "approx")])
-def test_signed_ranks_are_exact_below_fifty_pairs_as_in_r(n_pairs: int, method: str) -> None:
+def test_signed_ranks_are_exact_below_fifty_pairs_as_in_r(
+    n_pairs: int, method: Literal["exact", "approx"]
+) -> None:
     difference = np.arange(1.0, n_pairs + 1.0) * np.where(np.arange(n_pairs) % 3, 1.0, -1.0)
     theirs = scipy.stats.wilcoxon(difference, method=method, correction=True)
     assert float(signed_rank(difference, 0.0).p_value) == pytest.approx(theirs.pvalue, rel=1e-9)
