@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
+from avatar_trials.benchmark_cards import Published
 from avatar_trials.card_files import load_benchmark
 from avatar_trials.endpoints import association
 from avatar_trials.endpoints.arm_outcomes import ArmOutcomes
@@ -54,7 +56,7 @@ def test_a_benchmark_compares_medians_of_depth_on_its_scale() -> None:
     """Of depths -60, -20 and +10 % the median is -20 % of diameter, (0.8^3 - 1) of volume."""
     card = load_benchmark("columbus")
     depth = {"value": -50.0, "basis": "recalled", "source": "made up"}
-    arms = [arm.model_copy(update={"depth_pct": type(arm.orr).model_validate(depth)}) for arm in card.arms]
+    arms = [arm.model_copy(update={"depth_pct": Published.model_validate(depth)}) for arm in card.arms]
     one = ArmOutcomes(
         np.array([["PR", "SD", "SD"]]), np.array([[-60.0, -20.0, 10.0]]), np.array([[60.0, 30.0, 40.0]]),
         np.ones((1, 3), dtype=bool),
@@ -64,10 +66,10 @@ def test_a_benchmark_compares_medians_of_depth_on_its_scale() -> None:
         frame = against_benchmark({"encorafenib": one}, changed, subjects=MICE, scale="days")
         found = frame.set_index("measure")
         assert found.loc["median_depth_pct", "emulated"] == pytest.approx(expected, rel=1e-12)
-        assert found.loc["median_PFS_months", "method"].startswith("doubling of volume; ")
+        assert str(found.loc["median_PFS_months", "method"]).startswith("doubling of volume; ")
         patients = against_benchmark({"encorafenib": one}, changed, subjects="patients", scale="days")
         told = patients.set_index("measure").loc["median_PFS_months", "method"]
-        assert told.startswith("progression by RECIST; ")
+        assert str(told).startswith("progression by RECIST; ")
 
 
 def test_what_knows_the_arms_alone_averages_over_the_avatars_that_had_them() -> None:
@@ -109,7 +111,9 @@ def test_an_infinite_value_on_either_side_is_refused(infinite: int) -> None:
 
 
 @pytest.mark.parametrize(("n_pairs", "method"), [(49, "exact"), (50, "approx")])
-def test_signed_ranks_are_exact_below_fifty_pairs_as_in_r(n_pairs: int, method: str) -> None:
+def test_signed_ranks_are_exact_below_fifty_pairs_as_in_r(
+    n_pairs: int, method: Literal["exact", "approx"]
+) -> None:
     difference = np.arange(1.0, n_pairs + 1.0) * np.where(np.arange(n_pairs) % 3, 1.0, -1.0)
     theirs = scipy.stats.wilcoxon(difference, method=method, correction=True)
     assert float(signed_rank(difference, 0.0).p_value) == pytest.approx(theirs.pvalue, rel=1e-9)
