@@ -175,7 +175,6 @@ def emulate(
         _, drawn_from = together(lambda: load_design(design), lambda: find_card("populations", population))
     chosen = design_of(design)
     require_writable(netcdf_files(out), reads=[*files_of(design, chosen), posterior, drawn_from])
-    say(f"emulating {chosen.replicates:,} replicate trials")
     if posterior is not None and population is None:
         card = flow.model_of(chosen, folder_of(design))
         tree = flow.read_posterior(posterior, allow_unconverged=allow_unconverged)
