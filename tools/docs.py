@@ -153,7 +153,8 @@ def index_page(pages: list[Path]) -> str:
                 ],
             ),
             tree(
-                "The house", [page.stem for page in pages if len(page.parts) == 1 and page.stem != "README"]
+                "The house",
+                [page.stem for page in pages if len(page.parts) == 1 and page.stem != "README"] + of("tests"),
             ),
         ]
     )
@@ -165,7 +166,8 @@ def stage(folder: Path) -> None:
     pages = [file for file in files if file.suffix == ".md"]
     kept = {".md", ".toml", ".py", ".svg", ".png", ".cff", ".stan", ".csv", ".txt", ""}
     for file in files:
-        if file.suffix in kept and file.parts[0] not in ("tests",):
+        record = len(file.parts) == 2 and file.suffix in (".md", ".csv")
+        if file.suffix in kept and (file.parts[0] != "tests" or record):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / file, folder / file)
     made = {
