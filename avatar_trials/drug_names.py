@@ -1,8 +1,8 @@
 """Drugs by several names: development codes and the names they got later. Combinations and doses are other drugs.
 
 Of the pairs, BYL719 with alpelisib and INC280 with capmatinib were read in Novartis' annual report of 2017, LDK378 with
-ceritinib in a press release of 2014; all others are recalled, from labels and papers. A name that is not here is a drug of
-its own.
+ceritinib in a press release of 2014; all others are recalled, from labels and papers. A name that is not here is a drug
+of its own.
 """
 
 from __future__ import annotations
